@@ -34,7 +34,10 @@ class Station:
 
 @dataclass(frozen=True)
 class Pick:
-    """A pick of the trigger. ``phase`` is the hint or the arrival's phase, '' where none is given."""
+    """A pick of the trigger. ``phase`` is the arrival's phase or else the hint, '' where none is given.
+
+    ``used`` is False where whoever located the trigger gave the arrival no weight.
+    """
 
     public_id: str
     time: float
@@ -43,6 +46,7 @@ class Pick:
     location: str = ""
     channel: str = ""
     phase: str = ""
+    used: bool = True
 
     @property
     def station_id(self) -> str:

@@ -1,0 +1,56 @@
+"""Inventories: StationXML, or SeisComP inventory XML (0.7 to 0.14)."""
+
+import warnings
+from pathlib import Path
+
+import obspy
+
+from ..errors import InventoryError
+from .xmlinput import iterate, open_input, read_root, scml_version
+
+_EVENT_ROOTS = ("quakeml", "eventParameters", "EventParameters")
+
+
+def read_inventory(path: str | Path) -> obspy.Inventory:
+    """Inventory of one file (not a folder) of StationXML or SeisComP inventory XML.
+
+    Raises :class:`~seiscomp_dlloc.errors.InventoryError` naming the file: it cannot be opened, is no XML, has a
+    document type declaration (entities), is of another kind or version, or holds no station.
+    """
+    stream, name = open_input(path, InventoryError)
+    with stream:
+        root = read_root(stream, name, InventoryError)
+        if root.name == "FDSNStationXML":
+            kind = "STATIONXML"
+        elif root.name in ("seiscomp", "seiscomp3"):
+            kind = "SCML"
+            scml_version(root, name, InventoryError)
+            if next(iterate(stream, name, InventoryError, ("Inventory",)), None) is None:
+                raise InventoryError(f"{name}: is SCML without an <Inventory>; export it with scxmldump -I")
+            stream.seek(0)
+        elif root.name in _EVENT_ROOTS:
+            raise InventoryError(f"{name}: holds events, not stations; give StationXML or SeisComP inventory XML")
+        else:
+            raise InventoryError(
+                f"{name}: its root element is <{root.name}>; give StationXML (<FDSNStationXML>) "
+                "or SeisComP inventory XML (<seiscomp>)"
+            )
+        try:
+            with warnings.catch_warnings():
+                # ObsPy warns of each odd response stage; what matters of them comes out where they are used
+                warnings.simplefilter("ignore")
+                inventory = obspy.read_inventory(stream, format=kind)
+        except Exception as error:  # ObsPy raises whatever its converters do: KeyError, TypeError, lxml's own ...
+            raise InventoryError(f"{name}: cannot be read as {_LABEL[kind]} ({_text(error)})") from error
+    if not any(network.stations for network in inventory.networks):
+        raise InventoryError(f"{name}: holds no station")
+    return inventory
+
+
+_LABEL = {"STATIONXML": "StationXML", "SCML": "SeisComP inventory XML"}
+
+
+def _text(error: Exception) -> str:
+    """One line of an exception."""
+    line = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
