@@ -219,6 +219,11 @@ def _metadata(data: bytes, where: str) -> tuple[Passport, Golden]:
     return passport, golden
 
 
+def read_passport(path: str | os.PathLike[str]) -> Passport:
+    """The passport of a model file, its weights checked against it; the golden input is not run."""
+    return _metadata(read_bytes(path), f"model {path}")[0]
+
+
 def load(
     path: str | os.PathLike[str], provider: str = "auto", require_gpu: bool = False, threads: int = 0
 ) -> Model:

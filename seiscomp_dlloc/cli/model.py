@@ -1,0 +1,157 @@
+"""``dlloc model``: what a model is, and whether it computes here what it computed where it was made."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import models
+from ..errors import ModelError
+from . import EXIT_EVENTS, EXIT_OK
+
+if TYPE_CHECKING:
+    from ..passport import Passport
+
+DESCRIPTION = """\
+Looks at models. A model is one ONNX file with a passport in its metadata: stations, preprocessing, grid, region,
+earth model, calibration, provenance, measured skill, and a golden input with the output that it must give.
+"""
+
+EPILOG = """\
+MODEL is the name of a bundled model (see 'dlloc model list') or the path of an .onnx file.
+
+exit status:
+  0   done; for 'check': the golden input gives the expected output on every provider that runs here
+  1   'check': it does not on some provider, or no provider runs (with --require-gpu: CUDA does not)
+  2   the file is no model, has no valid passport, or its weights do not belong to its passport
+
+examples:
+  dlloc model list
+  dlloc model show oklahoma-fcn
+  dlloc model show ./my.onnx --json | jq .calibration
+  dlloc model check ./my.onnx --require-gpu
+"""
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "model",
+        help="list, show and check models",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    listing = actions.add_parser("list", help="the bundled models, one per line: name, version, network, file")
+    listing.set_defaults(run=run_list)
+
+    show = actions.add_parser("show", help="print the passport of a model")
+    show.add_argument("model", metavar="MODEL", help="name of a bundled model or path of an .onnx file")
+    show.add_argument("--json", action="store_true", help="the passport itself, as JSON")
+    show.set_defaults(run=run_show)
+
+    check = actions.add_parser("check", help="run the golden input on every execution provider there is")
+    check.add_argument("model", metavar="MODEL", help="name of a bundled model or path of an .onnx file")
+    check.add_argument("--require-gpu", action="store_true", help="fail where the model does not run on CUDA")
+    check.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: onnxruntime's)")
+    check.set_defaults(run=run_check)
+
+
+def _network(passport: "Passport") -> str:
+    if not passport.fixed_network:
+        return "any network"
+    networks = sorted({station.network for station in passport.stations})
+    return f"{len(passport.stations)} stations of {', '.join(networks)}"
+
+
+def _span(low_high: tuple[float, float], unit: str) -> str:
+    return f"{low_high[0]:g} to {low_high[1]:g} {unit}"
+
+
+def describe(passport: "Passport", path: Path) -> str:
+    """The passport for a reader: one fact per line."""
+    pre, region, calibration = passport.preprocessing, passport.region, passport.calibration
+    filtering = "data come filtered" if pre.prefiltered else f"{pre.corners} corners, warm-up {pre.warmup_s:g} s"
+    rows: list[tuple[str, str]] = [
+        ("model", f"{passport.name} {passport.version}"),
+        ("file", str(path)),
+        ("about", passport.raw.get("description", "")),
+        ("content SHA-256", passport.content_sha256),
+        ("network", f"{_network(passport)}, at least {passport.min_stations} of them"),
+        ("region", f"latitude {_span(region.latitude, 'deg')}, longitude {_span(region.longitude, 'deg')}"),
+        ("depth", _span(region.depth_km, "km below sea level")),
+        ("magnitude", _span(region.magnitude, "") if region.magnitude else "not stated"),
+        ("band", f"{pre.band_hz[0]:g}-{pre.band_hz[1]:g} Hz ({filtering}), {pre.sampling_rate_hz:g} Hz"),
+        ("window", f"{pre.window_s:g} s, of which {pre.pretrigger_s:g} s before the first break"),
+        ("normalisation", f"{pre.normalisation}, m/s times {pre.unit_scale:g}, detrend {pre.detrend}"),
+        ("input", str(passport.representation["kind"])),
+        ("head", _head(passport)),
+        ("earth model", _earth_model(passport.earth_model)),
+        ("calibration", f"abstains below peak {calibration.peak_threshold:g}, "
+                        f"covariance times {calibration.covariance_scale:g}"),
+    ]  # fmt: skip
+    rows += [(f"provenance {key}", str(value)) for key, value in sorted(passport.raw["provenance"].items())]
+    rows += [(f"skill {key}", json.dumps(value)) for key, value in sorted(passport.raw.get("skill", {}).items())]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows if value)
+
+
+def _head(passport: "Passport") -> str:
+    head = passport.head
+    if head["kind"] == "vector":
+        return "vector: " + ", ".join(f"{p['name']} ({p['unit']})" for p in head["parameters"])
+    grid = passport.grid
+    return (
+        f"volume: {head['measure']} on {grid.nx} x {grid.ny} x {grid.nz} nodes "
+        f"(east, north, down) every {grid.dx_km:g}, {grid.dy_km:g}, {grid.dz_km:g} km"
+    )
+
+
+def _earth_model(earth: dict[str, Any]) -> str:
+    if earth["kind"] == "taup":
+        return f"TauP {earth['name']}"
+    layers = ", ".join(f"{r['vp_km_s']:g}/{r['vs_km_s']:g} km/s from {r['top_km']:g} km" for r in earth["layers"])
+    return f"{earth.get('name', 'layers')}: {layers}"
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """``dlloc model list``."""
+    from ..model import read_passport
+
+    names = models.bundled()
+    if not names:
+        raise ModelError(f"no model is bundled with this installation ({models.FOLDER}); install the package again")
+    for name, path in names.items():
+        passport = read_passport(path)
+        print(f"{name}  {passport.version}  {_network(passport)}  {path}")
+    return EXIT_OK
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """``dlloc model show``."""
+    from ..model import read_passport
+
+    path = models.resolve(arguments.model)
+    passport = read_passport(path)
+    if arguments.json:
+        print(json.dumps(passport.raw, indent=2, sort_keys=True))
+    else:
+        print(describe(passport, path))
+    return EXIT_OK
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """``dlloc model check``."""
+    from ..model import PROVIDERS, check_everywhere
+
+    path = models.resolve(arguments.model)
+    results = check_everywhere(path, threads=arguments.threads)
+    for result in results:
+        verdict = ("passed" if result.passed else "FAILED") if result.ran else "not run"
+        print(f"{result.provider:<24} {verdict:<8} {result.detail}")
+    ran = [result for result in results if result.ran]
+    on_gpu = any(result.provider == PROVIDERS["cuda"] for result in ran)
+    good = bool(ran) and all(result.passed for result in ran) and (on_gpu or not arguments.require_gpu)
+    return EXIT_OK if good else EXIT_EVENTS

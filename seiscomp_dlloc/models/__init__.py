@@ -1,0 +1,35 @@
+"""The models that come with the package: ``<name>.onnx`` beside this file.
+
+Finding them reads file names only; :mod:`seiscomp_dlloc.model` reads what is inside.
+"""
+
+import os
+from pathlib import Path
+
+from ..errors import ModelError
+
+FOLDER = Path(__file__).parent
+
+DEFAULT = "oklahoma-fcn"
+"""Used where more than one bundled model suits the network."""
+
+
+def bundled(folder: Path = FOLDER) -> dict[str, Path]:
+    """Name -> file of every model in ``folder``, in order of the names."""
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+
+
+def resolve(model: str | os.PathLike[str], folder: Path = FOLDER) -> Path:
+    """The file of a model given by its bundled name or by its path.
+
+    A bundled name wins over a file of that name in the working directory; write ``./name`` for the file.
+    Raises ModelError where there is neither.
+    """
+    names = bundled(folder)
+    if str(model) in names:
+        return names[str(model)]
+    path = Path(model)
+    if path.exists():
+        return path
+    listing = ", ".join(names) or "none"
+    raise ModelError(f"model {model}: no such file, and no bundled model has that name (bundled: {listing})")
