@@ -197,8 +197,13 @@ def parse(text: str, where: str = "passport") -> Passport:
 
     Raises :class:`~seiscomp_dlloc.errors.ModelError` naming ``where`` and the field at fault.
     """
+
+    def refuse(constant: str) -> None:
+        # Python reads NaN and Infinity, which JSON does not have and no field can hold
+        raise ValueError(f"{constant} stands in it")
+
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=refuse)
     except ValueError as error:
         raise ModelError(f"{where}: the passport is no valid JSON ({error}); export the model again") from error
     return from_dict(document, where)
