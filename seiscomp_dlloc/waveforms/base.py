@@ -1,0 +1,122 @@
+"""What every source of waveforms does: the public method checks, the private method fetches."""
+
+import fnmatch
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from obspy import Stream, Trace, UTCDateTime
+
+from ..records import Dropped
+
+
+@dataclass(frozen=True)
+class Acquired:
+    """What a source had for a window.
+
+    ``stream``: raw counts, one or several traces per channel, cut to the window, sorted by channel and time.
+    ``dropped``: what was there but could not be read; ``seed_id`` is the channel or, where that cannot be known, the
+    name of the file or the address of the server. A channel that the source simply does not have is not listed.
+    """
+
+    stream: Stream
+    dropped: tuple[Dropped, ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Channels asked for: sorted (network, station, location, channel) patterns with ``*`` and ``?``."""
+
+    patterns: tuple[tuple[str, str, str, str], ...]
+
+    @cached_property
+    def _any(self) -> re.Pattern[str]:
+        return re.compile("|".join(fnmatch.translate(".".join(pattern)) for pattern in self.patterns))
+
+    @cached_property
+    def _each(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(re.compile(fnmatch.translate(".".join(pattern))) for pattern in self.patterns)
+
+    def matches(self, seed_id: str) -> bool:
+        """Whether the channel NET.STA.LOC.CHA was asked for."""
+        return self._any.match(seed_id) is not None
+
+    def missing(self, seed_ids: Iterable[str]) -> bool:
+        """Whether some pattern matches none of ``seed_ids``."""
+        present = tuple(seed_ids)
+        return any(not any(pattern.match(seed_id) for seed_id in present) for pattern in self._each)
+
+
+def parse_selection(seed_ids: Iterable[str]) -> Selection:
+    """``NET.STA.LOC.CHA`` patterns to a selection. An empty location may be spelt ``--``. Raises ValueError."""
+    patterns = set()
+    for seed_id in seed_ids:
+        parts = seed_id.split(".")
+        if len(parts) != 4:
+            raise ValueError(f"'{seed_id}' is no NET.STA.LOC.CHA pattern")
+        network, station, location, channel = parts
+        patterns.add((network, station, "" if location == "--" else location, channel))
+    if not patterns:
+        raise ValueError("at least one NET.STA.LOC.CHA pattern is needed")
+    return Selection(tuple(sorted(patterns)))
+
+
+class WaveformSource(ABC):
+    """A source of waveforms. Opening one raises WaveformSourceError where it is unusable as a whole."""
+
+    def get_waveforms(self, seed_ids: Iterable[str], starttime: float, endtime: float) -> Acquired:
+        """Waveforms of the channels that match ``seed_ids`` between ``starttime`` and ``endtime`` (POSIX seconds).
+
+        ``seed_ids``: patterns ``NET.STA.LOC.CHA`` with ``*`` and ``?``, e.g. ``GE.APE.*.HH?``. The stream may be
+        empty. Identical overlaps are joined; contradicting ones are left as two traces. Raises ValueError where the
+        arguments make no sense, :class:`~seiscomp_dlloc.errors.WaveformReadError` where a server fails on this
+        request.
+        """
+        selection = parse_selection(seed_ids)
+        if not (math.isfinite(starttime) and math.isfinite(endtime) and starttime < endtime):
+            raise ValueError(f"starttime {starttime} must precede endtime {endtime}")
+        acquired = self._fetch(selection, starttime, endtime)
+        return Acquired(_clean(acquired.stream, selection, starttime, endtime), acquired.dropped)
+
+    @property
+    def problems(self) -> tuple[Dropped, ...]:
+        """What is wrong with the source apart from any window: files that cannot be read."""
+        return ()
+
+    @abstractmethod
+    def _fetch(self, selection: Selection, starttime: float, endtime: float) -> Acquired:
+        """Fetch at least what was asked for; more does no harm."""
+
+
+def _clean(stream: Stream, selection: Selection, starttime: float, endtime: float) -> Stream:
+    """Cut to the window, leave out other channels and what holds no numbers, join what is continuous, sort."""
+    cut = Stream([t for t in stream if selection.matches(t.id) and _cut(t, starttime, endtime)])
+    ids = [trace.id for trace in cut]
+    if len(ids) != len(set(ids)):
+        cut.merge(method=-1)
+    cut.sort()
+    return cut
+
+
+def _cut(trace: Trace, starttime: float, endtime: float) -> bool:
+    """Cut a trace in place to the samples within the window; False where nothing usable is left.
+
+    ``Trace.slice`` does the same at 30 times the cost, most of it for its note in the trace's history.
+    """
+    rate = trace.stats.sampling_rate
+    if rate <= 0 or not np.issubdtype(trace.data.dtype, np.number):
+        return False
+    # Offsets are taken between integers of nanoseconds, where no rounding moves a sample over the window's edge
+    begin = trace.stats.starttime.ns
+    first = max(0, math.ceil((UTCDateTime(starttime).ns - begin) * 1e-9 * rate - 1e-6))
+    last = min(trace.stats.npts - 1, math.floor((UTCDateTime(endtime).ns - begin) * 1e-9 * rate + 1e-6))
+    if last < first:
+        return False
+    if first > 0 or last < trace.stats.npts - 1:
+        trace.data = trace.data[first : last + 1]
+        trace.stats.starttime += first / rate
+    return True

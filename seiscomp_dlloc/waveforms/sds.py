@@ -1,0 +1,58 @@
+"""Waveforms from a SeisComP data structure (SDS) archive."""
+
+import glob
+import os
+from pathlib import Path
+
+from obspy import UTCDateTime
+from obspy.clients.filesystem.sds import SDS_FMTSTR
+
+from ..errors import WaveformSourceError
+from .base import Acquired, Selection, WaveformSource
+from .files import read_files
+
+# Records may run over midnight: a day's first samples may stand in the file of the day before
+_SPILL_S = 3600.0
+
+
+class SdsSource(WaveformSource):
+    """An SDS archive of miniSEED (YEAR/NET/STA/CHAN.D/NET.STA.LOC.CHAN.D.YEAR.DAY)."""
+
+    def __init__(self, root: str | Path) -> None:
+        """Open the archive at ``root``. Raises WaveformSourceError: no such folder, no permission."""
+        self._root = Path(root).expanduser()
+        if not self._root.is_dir():
+            raise WaveformSourceError(f"sds://{root}: no such folder")
+        try:
+            names = os.listdir(self._root)
+        except OSError as error:
+            raise WaveformSourceError(f"sds://{root}: cannot be listed ({error.strerror})") from error
+        if not any(name.isdigit() and len(name) == 4 for name in names):
+            raise WaveformSourceError(
+                f"sds://{root}: holds no folder of a year (YEAR/NET/STA/CHAN.D); give the archive's root, "
+                "or the path alone for a folder of miniSEED"
+            )
+
+    def _fetch(self, selection: Selection, starttime: float, endtime: float) -> Acquired:
+        stream, dropped = read_files(self._paths(selection, starttime, endtime), selection, starttime, endtime)
+        return Acquired(stream, tuple(dropped))
+
+    def _paths(self, selection: Selection, starttime: float, endtime: float) -> list[Path]:
+        """Files that may hold something of the window, sorted."""
+        first = int((starttime - _SPILL_S) // 86400)
+        last = int((endtime + _SPILL_S) // 86400)
+        paths: set[Path] = set()
+        for network, station, location, channel in selection.patterns:
+            for day in range(first, last + 1):
+                date = UTCDateTime(day * 86400.0)
+                name = SDS_FMTSTR.format(
+                    network=network,
+                    station=station,
+                    location=location,
+                    channel=channel,
+                    year=date.year,
+                    doy=date.julday,
+                    sds_type="D",
+                )
+                paths.update(Path(found) for found in glob.glob(os.path.join(glob.escape(str(self._root)), name)))
+        return sorted(paths)
