@@ -170,7 +170,7 @@ def scale_covariance(covariance_km2: FloatArray, calibration: Calibration) -> Fl
         block = np.ix_(known, known)
         size, axes = np.linalg.eigh(scaled[block])
         scaled[block] = (axes * np.maximum(size, calibration.covariance_floor_km**2)) @ axes.T
-    return scaled
+    return np.asarray(scaled)
 
 
 def _quadratic_vertex(
