@@ -5,11 +5,13 @@ golden input is run on the provider that really took the graph. Every answer nam
 """
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,20 @@ class CheckResult:
     detail: str
 
 
+@lru_cache(maxsize=1)
+def _preload_cuda() -> str:
+    """Load the CUDA and cuDNN libraries that pip installed, where they are; what onnxruntime says about it."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        ort.preload_dlls()
+    return " ".join(said.getvalue().split())
+
+
 def _session(data: bytes, providers: list[str], threads: int) -> ort.InferenceSession:
+    # A machine without GPU is no error, but onnxruntime's own log has it as one, in red
+    ort.set_default_logger_severity(4)
+    if PROVIDERS["cuda"] in providers:
+        _preload_cuda()
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
@@ -257,7 +272,7 @@ def load(
     if (require_gpu or provider == "cuda") and session.get_providers()[0] != PROVIDERS["cuda"]:
         raise ProviderError(
             "the GPU was required, but onnxruntime fell back to the CPU: check the NVIDIA driver, and install CUDA "
-            "and cuDNN with 'pip install seiscomp_dlloc[gpu]'"
+            f"and cuDNN with 'pip install seiscomp_dlloc[gpu]' ({_preload_cuda() or 'the libraries were found'})"
         )
     model = Model(Path(path), data, passport, golden, session)
     result = model.check()
