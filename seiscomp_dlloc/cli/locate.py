@@ -1,0 +1,124 @@
+"""``dlloc locate``: triggered origins and waveforms in, located events out."""
+
+import argparse
+import math
+from typing import Any
+
+DESCRIPTION = """\
+Locates triggered events. For each trigger it fetches the network's waveforms, runs the model and writes an origin
+with uncertainty, magnitude where there is one, and its own judgement: accepted, or abstained with the reason.
+
+The trigger says when and that there was an earthquake. Its location enters nothing; with --fixed-depth the depth
+given there is kept.
+"""
+
+EPILOG = """\
+inputs:
+  --events      QuakeML 1.2 or SCML 0.7 to 0.14, with one or thousands of origins. Each event's preferred origin is
+                taken (else its first), and every origin that no event refers to. Picks, where there are any, anchor
+                the window and the origin time.
+  --waveforms   one of
+                  FILE             a miniSEED file
+                  FOLDER           a folder of miniSEED files, of any layout
+                  sds://PATH       an SDS archive
+                  fdsnws://HOST    an FDSN web service (fdsnwss:// for https)
+                  seedlink://HOST  a SeedLink server
+  --inventory   StationXML, or SeisComP inventory XML
+
+output:
+  stdout        a table with one row per event, or with --json one JSON object per line and event (lengths in km,
+                depth positive down from sea level, ISO 8601 times, null where there is no value)
+  stderr        the progress bar, the summary, warnings and errors
+  -o FILE       QuakeML 1.2, or SCML with --format scml. Every event keeps the publicID that it answers; nothing is
+                written before all events are through
+  --plot DIR    one PNG per located event: record section with predicted P and S, network, location image in plan
+                and in two depth sections, trigger and solution
+
+exit status:
+  0   every event was located and accepted
+  1   some events were abstained or failed; the others are located and written
+  2   bad input: the message names the file or setting and says what to do; nothing was written
+
+examples:
+  dlloc locate --events triggers.xml --waveforms archive/ --inventory stations.xml -o located.xml
+  dlloc locate --events triggers.xml --waveforms sds:///data/sds --inventory inventory.xml \\
+               --format scml --scml-version 0.13 -o located.scml
+  dlloc locate --events triggers.xml --waveforms fdsnws://localhost:8080 --inventory stations.xml \\
+               --json | jq 'select(.status == "accepted")'
+  dlloc locate --events triggers.xml --waveforms archive/ --inventory stations.xml --plot pictures/
+"""
+
+
+def positive(text: str) -> int:
+    """A number of at least one, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return value
+
+
+def finite(text: str) -> float:
+    """A finite number, for argparse."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not finite")
+    return value
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Options that every command that runs a model has."""
+    run = parser.add_argument_group("running the model")
+    run.add_argument(
+        "--provider",
+        choices=("auto", "cuda", "cpu"),
+        default="auto",
+        help="where the model runs: auto takes CUDA where it works, else the CPU (default: auto)",
+    )
+    run.add_argument("--require-gpu", action="store_true", help="fail where the model would not run on a GPU")
+    run.add_argument("--threads", type=positive, metavar="N", help="CPU threads of the model (default: all cores)")
+    run.add_argument("--batch", type=positive, default=16, metavar="N", help="events per run of the model (default: 16)")
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "locate",
+        help="locate triggered events from waveforms",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inputs = parser.add_argument_group("inputs")
+    inputs.add_argument("--events", required=True, metavar="FILE", help="triggered origins, QuakeML or SCML")
+    inputs.add_argument("--waveforms", required=True, metavar="WHERE", help="file, folder or address; see below")
+    inputs.add_argument("--inventory", required=True, metavar="FILE", help="StationXML or SeisComP inventory XML")
+    inputs.add_argument(
+        "--model",
+        metavar="NAME|FILE",
+        help="bundled model or .onnx file (default: the bundled model that suits the inventory)",
+    )
+    inputs.add_argument(
+        "--fixed-depth", type=finite, metavar="KM", help="keep this depth below sea level instead of estimating it"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", metavar="FILE", help="write the located events to FILE")
+    output.add_argument("--format", choices=("quakeml", "scml"), default="quakeml", help="of FILE (default: quakeml)")
+    output.add_argument(
+        "--scml-version", choices=("0.12", "0.13", "0.14"), help="version of SCML (default: that of --events, or 0.13)"
+    )
+    output.add_argument("--json", action="store_true", help="one JSON object per line and event instead of the table")
+    output.add_argument("--plot", metavar="DIR", help="one picture per located event, into DIR")
+    output.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="progress bar on stderr (default: where stderr is a terminal and there is more than one event)",
+    )
+    add_run_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """``dlloc locate``."""
+    from .job import Job
+
+    return Job.from_arguments(arguments).run()
