@@ -76,7 +76,7 @@ class EarthModel:
         if table.ndim != 2 or table.shape[1] != len(COLUMNS):
             raise SettingError(f"earth model: each row needs {len(COLUMNS)} numbers: {', '.join(COLUMNS)}")
         table[-1, 0] = np.inf
-        return cls(*table.T, reference_frequency_hz=reference_frequency_hz)
+        return cls(**dict(zip(COLUMNS, table.T, strict=True)), reference_frequency_hz=reference_frequency_hz)
 
     def rows(self) -> FloatArray:
         """(layer, 6) in the order of :data:`COLUMNS`."""

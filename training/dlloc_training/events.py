@@ -66,7 +66,8 @@ def random_sources(
     The stress drop is drawn log-uniformly from ``stress_drop_mpa``.
     """
     magnitudes = np.atleast_1d(np.asarray(mw, float))
-    stress = np.exp(rng.uniform(*np.log(stress_drop_mpa), size=magnitudes.shape))
+    low, high = np.log(stress_drop_mpa)
+    stress = np.exp(rng.uniform(low, high, size=magnitudes.shape))
     return Sources(
         x_km=np.atleast_1d(np.asarray(x_km, float)),
         y_km=np.atleast_1d(np.asarray(y_km, float)),
@@ -93,6 +94,7 @@ def synthesize(
     sampling_rate_hz: float = 20.0,
     gains: ArrayLike = 1.0,
     delays_s: ArrayLike = 0.0,
+    delays_of_s_s: ArrayLike | None = None,
     kappa_s: ArrayLike = 0.0,
     taper_share: float = 0.1,
     split_phases: bool = False,
@@ -103,7 +105,8 @@ def synthesize(
     ``stations_km`` (station, 2) x east, y north in the frame of ``sources``. Sample 0 lies ``start_s`` (scalar or
     (event,)) after the origin time; before the first and after the last sample of the table the trace is 0.
     ``gains``, ``delays_s`` and ``kappa_s`` broadcast to (event, station): amplitude factors, time statics, and the
-    site's attenuation e^{-pi kappa f} (Anderson & Hough 1984).
+    site's attenuation e^{-pi kappa f} (Anderson & Hough 1984). ``delays_of_s_s`` are the statics of S waves where
+    they differ from those of P (needs ``split_phases``).
     Raises SettingError where a station lies further than ``largest_misfit_km`` outside the table's distances or
     depths.
     """
@@ -119,6 +122,10 @@ def synthesize(
     vp, vs = (np.broadcast_to(v, shape) for v in table.model.mean_velocities(depth))
     reach, reach_node = np.hypot(distance, depth), np.hypot(table.distances_km[ir], table.depths_km[iz])
     late_p, late_s = (reach - reach_node) / vp, (reach - reach_node) / vs
+    if delays_of_s_s is not None:
+        if not split_phases:
+            raise SettingError("synthesize: S waves have delays of their own only with split_phases")
+        late_s = late_s + np.asarray(delays_of_s_s, float) - np.asarray(delays_s, float)
     begin = np.broadcast_to(np.asarray(start_s, float).reshape(-1, 1), shape)
     static = np.broadcast_to(np.asarray(delays_s, float), shape)
     # The whole-sample part of each shift is done by where the trace is put, the rest by phase

@@ -149,7 +149,7 @@ def _largest_wavenumbers(model: EarthModel, depths: FloatArray, omega: FloatArra
         return total
 
     low = np.zeros((len(depths), len(omega)))
-    high = omega[None, :] / model.vs_km_s.min() + decay / depths[:, None]
+    high: FloatArray = omega[None, :] / model.vs_km_s.min() + decay / depths[:, None]
     for _ in range(40):
         middle = 0.5 * (low + high)
         below = exponent(middle) < decay

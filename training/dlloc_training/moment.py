@@ -12,12 +12,12 @@ FloatArray = NDArray[np.float64]
 
 def moment_from_magnitude(mw: ArrayLike) -> FloatArray:
     """Scalar moment (N m) of moment magnitude ``mw``: Hanks & Kanamori (1979), IASPEI constant (Bormann 2012)."""
-    return 10.0 ** (1.5 * np.asarray(mw, float) + 9.1)
+    return np.asarray(10.0 ** (1.5 * np.asarray(mw, float) + 9.1))
 
 
 def magnitude_from_moment(moment_nm: ArrayLike) -> FloatArray:
     """Moment magnitude of a scalar moment (N m); inverse of :func:`moment_from_magnitude`."""
-    return (np.log10(np.asarray(moment_nm, float)) - 9.1) / 1.5
+    return np.asarray((np.log10(np.asarray(moment_nm, float)) - 9.1) / 1.5)
 
 
 def scalar_moment(tensor: ArrayLike) -> FloatArray:
@@ -40,7 +40,7 @@ def double_couple(strike_deg: ArrayLike, dip_deg: ArrayLike, rake_deg: ArrayLike
     dd = s2d * sr
     nn, ne, nd, ee, ed, dd = np.broadcast_arrays(nn, ne, nd, ee, ed, dd)
     rows = [np.stack(row, axis=-1) for row in ((nn, ne, nd), (ne, ee, ed), (nd, ed, dd))]
-    return np.stack(rows, axis=-2) * np.asarray(moment_nm, float)[..., None, None]
+    return np.asarray(np.stack(rows, axis=-2) * np.asarray(moment_nm, float)[..., None, None])
 
 
 def random_double_couples(rng: np.random.Generator, moment_nm: ArrayLike) -> FloatArray:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from .earth import EarthModel
 
-ComplexArray = NDArray[np.complex128]
+ComplexArray = NDArray[np.complexfloating]
 Matrix = tuple[ComplexArray, ComplexArray, ComplexArray, ComplexArray]
 """2 x 2 matrix for each wavenumber, row by row: PP, PS, SP, SS (row: outgoing wave, column: incoming wave)."""
 
@@ -167,7 +167,8 @@ def surface_force_waves(
     first, second = layers[0].motion_stress(at_top)
     source = _inverse((first[2], second[2], first[3], second[3]))
     unit = -1.0 / (2.0 * np.pi)
-    down_p, down_s = np.stack([source[0], source[1]]) * unit, np.stack([source[2], source[3]]) * unit
+    down_p: ComplexArray = unit * np.array([source[0], source[1]], np.complex128)
+    down_s: ComplexArray = unit * np.array([source[2], source[3]], np.complex128)
     down_sh: ComplexArray = unit / (layers[0].mu * layers[0].nu_b * (at_top_h - 1.0))
 
     # Downwards: amplitudes at the top of each layer
