@@ -20,6 +20,8 @@ networks: the units of the response decide where there are any."""
 COMPONENT_SETS = ("ZNE", "Z12", "123", "UVW", "Z23")
 """Component letters that form a sensor, in order of preference."""
 
+UNNAMED_LOCATIONS = ("", "00", "--")
+
 _PREFIX = {"": 1.0, "C": 1e-2, "M": 1e-3, "U": 1e-6, "N": 1e-9}
 _UNIT = re.compile(r"^([CMUN]?)M(?:/(?:S|SEC)(\*\*2|\^2|2|/S|/SEC)?|/\(S\*\*2\)()|/\(S\^2\)())?$")
 _STANDARD = {"Z": (0.0, -90.0), "N": (0.0, 0.0), "E": (90.0, 0.0)}
@@ -114,18 +116,35 @@ class ChannelIndex:
         )
 
     def __contains__(self, seed_id: str) -> bool:
-        return seed_id in self._by_id
+        return self.resolve(seed_id) in self._by_id
 
     def find(self, seed_id: str, time: float) -> ChannelEpoch | None:
         """Epoch of ``seed_id`` at ``time`` (POSIX s), the latest started where two overlap; None without any."""
-        for epoch in reversed(self._by_id.get(seed_id, ())):
+        for epoch in reversed(self._by_id.get(self.resolve(seed_id), ())):
             if epoch.start <= time <= epoch.end:
                 return epoch
         return None
 
+    def resolve(self, seed_id: str) -> str:
+        """The id under which the inventory has a channel.
+
+        Location codes "", "--" and "00" are written for one another often enough that a channel missing under one is
+        taken from another; an exact match goes first. Unknown ids are returned as they are.
+        """
+        if seed_id in self._by_id:
+            return seed_id
+        network, station, location, code = seed_id.split(".")
+        if location in UNNAMED_LOCATIONS:
+            for other in UNNAMED_LOCATIONS:
+                if (known := f"{network}.{station}.{other}.{code}") in self._by_id:
+                    return known
+        return seed_id
+
     def sensor(self, prefix: str, time: float) -> tuple[str, ...]:
         """SEED ids, in order, of the channels that share ``prefix`` (``NET.STA.LOC.HH``) and exist at ``time``."""
-        return tuple(key for key in self._by_sensor.get(prefix, ()) if self.find(key, time) is not None)
+        resolved = self.resolve(prefix + "Z")[:-1]
+        keys = self._by_sensor.get(resolved, ())
+        return tuple(prefix + key[-1] for key in keys if self.find(key, time) is not None)
 
 
 def seismometer(code: str) -> bool:

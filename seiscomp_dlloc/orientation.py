@@ -1,5 +1,8 @@
 """From the components that a sensor has to vertical (up), north and east."""
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -22,7 +25,14 @@ def unit_vectors(azimuth: ArrayLike, dip: ArrayLike) -> FloatArray:
     return np.where(np.abs(vectors - nearest) < 1e-9, nearest, vectors)
 
 
-def to_zne(azimuth: ArrayLike, dip: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, made read-only: cached results are shared."""
+    array.setflags(write=False)
+    return array
+
+
+@lru_cache(maxsize=1024)
+def to_zne(azimuth: tuple[float, ...], dip: tuple[float, ...]) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Matrix (3, channel) that turns the channels of one sensor into Z, N, E, and which of these it recovers (3,).
 
     With three independent directions it is the inverse of their unit vectors; with fewer the pseudo-inverse, of which
@@ -32,8 +42,8 @@ def to_zne(azimuth: ArrayLike, dip: ArrayLike) -> tuple[FloatArray, NDArray[np.b
     # A signed permutation is inverted exactly by its transpose
     if np.array_equal(np.abs(vectors).sum(axis=1), np.ones(len(vectors))) and np.array_equal(vectors, np.rint(vectors)):
         distinct = np.abs(vectors).sum(axis=0) == 1
-        return vectors.T * distinct[:, None], distinct
+        return _frozen(vectors.T * distinct[:, None]), _frozen(distinct)
     matrix = np.asarray(np.linalg.pinv(vectors, rcond=0.1), np.float64)
     recovered = np.abs(matrix @ vectors - np.eye(3)).max(axis=1) < TOLERANCE
     matrix = np.where(np.abs(matrix) < 1e-9, 0.0, matrix)
-    return matrix * recovered[:, None], recovered
+    return _frozen(matrix * recovered[:, None]), _frozen(recovered)

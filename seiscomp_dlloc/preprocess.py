@@ -36,7 +36,6 @@ FloatArray = NDArray[np.float64]
 def band_pass(band_hz: tuple[float, float], corners: int, rate_hz: float) -> FloatArray:
     """Second-order sections (section, 6) of the causal Butterworth band-pass of ``corners`` poles at each side."""
     sections: FloatArray = signal.butter(corners, band_hz, "bandpass", output="sos", fs=rate_hz)
-    sections.setflags(write=False)
     return sections
 
 

@@ -29,9 +29,19 @@ FLAT_SAMPLES = 3
 FLAT_STEP_SHARE = 0.01
 """A flat top has at least FLAT_SAMPLES equal samples at the extreme and is entered by a step of this share of it."""
 
+PLATEAU_SHARE = 0.9
+SLOWEST_HZ = 0.005
+"""Equal samples further out than PLATEAU_SHARE of the extreme are a plateau where they last longer than the crest of
+a wave of this frequency and the same amplitude would."""
+
+FULL_SCALE = 2.0**23
+OVERDRIVEN = 0.9
+
 SPIKE_RATIO = 10.0
 SPIKE_QUANTA = 20.0
 _BLOCK = 8
+_AROUND = np.concatenate([np.arange(-_BLOCK, -1), np.arange(2, _BLOCK + 1)])
+_POWER = float(_AROUND @ _AROUND)
 
 
 @dataclass(frozen=True)
@@ -66,14 +76,24 @@ def inspect(data: FloatArray, valid: BoolArray, rate_hz: float) -> Verdicts:
     least = quantum(data)
     repeats = np.count_nonzero(equal, axis=1)
     total = valid.sum(axis=1)
-    # Three equal samples in a row are needed for anything below; most channels of real counts have some
-    flat = (equal[:, 1:] & equal[:, :-1]).any(axis=1)
-    spiking = _spikes(step, least)
+    # Three equal samples beside a jump or far out are needed for anything that _flat_runs finds; few sound channels
+    # have them
+    level = equal[:, 1:] & equal[:, :-1]
+    jump = np.abs(step) > JUMP_QUANTA * least[:, None]
+    flat = (level[:, 1:] & jump[:, :-2]).any(axis=1) | (level[:, :-1] & jump[:, 2:]).any(axis=1)
+    low, high = data.min(axis=1), data.max(axis=1)
+    margin = 0.5 * (1.0 - PLATEAU_SHARE) * (high - low)
+    inner = data[:, 1:-1]
+    flat |= (level & ((inner > (high - margin)[:, None]) | (inner < (low + margin)[:, None]))).any(axis=1)
+    overdriven = _overdriven(data, low, high, least)
+    spiking = _spikes(data, step, least)
     for row in range(rows):
         if total[row] < max(MIN_VALID_SHARE * n, 2):
             reasons[row] = f"hardly any data ({total[row]} of {n} samples)"
         elif repeats[row] >= REPEATED_SHARE * (total[row] - 1):
             reasons[row] = "dead (constant)"
+        elif overdriven[row]:
+            reasons[row] = f"clipped (beyond {OVERDRIVEN:.0%} of a 24-bit digitizer's range)"
         elif flat[row]:
             reasons[row] = _flat_runs(data[row], valid[row], step[row], equal[row], least[row], rate_hz, stuck[row])
         if not reasons[row] and spiking[row] >= 0:
@@ -90,44 +110,53 @@ def _flat_runs(
     long = last - first + 1 >= FLAT_SAMPLES
     first, last = first[long], last[long]
     padded = np.concatenate([[0.0], np.abs(step), [0.0]])
+    length, value = last - first + 1, x[first]
     jump = np.maximum(padded[first], padded[last + 1])
     used = x[valid]
     low, high, middle = used.min(), used.max(), float(np.median(used))
-    value = x[first]
-    # Value and middle decide how far the flat part lies out; a filled gap of a channel with offset also lies out
     out = np.where(value > middle, high - middle, middle - low)
-    steep = jump > np.maximum(JUMP_QUANTA * least, FLAT_STEP_SHARE * out)
-    extreme = steep & ((value == high) | (value == low)) & (value != middle)
-    lasting = (last - first + 1 >= STUCK_S * rate_hz) & (jump > JUMP_QUANTA * least)
-    for k in np.flatnonzero(lasting & ~extreme):
+    share = np.abs(value - middle) / np.where(out > 0, out, 1.0)
+    steep = (jump > JUMP_QUANTA * least) & (jump > FLAT_STEP_SHARE * out) & (share == 1.0)
+    # x = A cos(2 pi f t) stays within one count of its crest for 1 / (pi f sqrt(A / 1 count))
+    crest = rate_hz / (np.pi * SLOWEST_HZ * np.sqrt(np.maximum(out, 1e-300) / max(least, 1e-300)))
+    # Zero is no digitizer's limit, it is what fills gaps
+    top = (steep | ((share > PLATEAU_SHARE) & (length > np.maximum(crest, FLAT_SAMPLES)))) & (value != 0.0)
+    lasting = (length >= STUCK_S * rate_hz) & (jump > JUMP_QUANTA * least)
+    # One long plateau is a dropout; clipping also makes short ones, or comes back
+    if np.any(top & ~lasting) or np.count_nonzero(top) > 1:
+        return f"clipped (flat at {value[top][np.abs(value[top] - middle).argmax()]:.0f} counts)"
+    for k in np.flatnonzero(lasting | (steep & (value == 0.0))):
         stuck[first[k] : last[k] + 1] = True
-    # One long plateau is a dropout; clipping also makes short ones, or comes back to the same value
-    for bound in (low, high):
-        at = extreme & (value == bound)
-        # Zero is no digitizer's limit, it is what fills gaps
-        if bound != 0.0 and (np.any(at & ~lasting) or np.count_nonzero(at) > 1):
-            return f"clipped (flat at {bound:.0f} counts)"
-        for k in np.flatnonzero(at):
-            stuck[first[k] : last[k] + 1] = True
     if np.count_nonzero(valid & ~stuck) < MIN_VALID_SHARE * x.size:
         return "dead (stuck at one value)"
     return ""
 
 
-def _spikes(step: FloatArray, least: FloatArray) -> NDArray[np.int64]:
-    """Sample of the largest isolated spike of each channel, -1 where there is none.
+def _overdriven(data: FloatArray, low: FloatArray, high: FloatArray, least: FloatArray) -> BoolArray:
+    """Channels (channel, sample) at the limit of a 24-bit digitizer, whose filter may ring on the flat top."""
+    largest = np.maximum(high, -low)
+    out = np.zeros(data.shape[0], bool)
+    for row in np.flatnonzero((largest > OVERDRIVEN * FULL_SCALE) & (largest < 1.05 * FULL_SCALE) & (least == 1.0)):
+        beyond = np.abs(data[row]) > OVERDRIVEN * FULL_SCALE
+        out[row] = bool((beyond[2:] & beyond[1:-1] & beyond[:-2]).any())
+    return out
 
-    ``s[i] = x[i] - (x[i-1] + x[i+1]) / 2``. A spike of one or two samples has an ``s`` at least SPIKE_RATIO times
-    as large as any from 3 to 8 samples away on either side.
+
+def _spikes(data: FloatArray, step: FloatArray, least: FloatArray) -> NDArray[np.int64]:
+    """Sample of the largest isolated spike of each channel (channel, sample), -1 where there is none.
+
+    A spike stands SPIKE_RATIO times as far from the straight line through the samples from 2 to 8 away on either
+    side as any of these. Ground motion behind an anti-alias filter has side lobes there, so an impulsive onset is
+    none, nor is a spike that was filtered since.
     """
     rows = step.shape[0]
-    s = np.abs(np.diff(step, axis=1)) * 0.5
+    curvature = np.abs(np.diff(step, axis=1))
     found = np.full(rows, -1, np.int64)
-    blocks = s.shape[1] // _BLOCK
+    blocks = curvature.shape[1] // _BLOCK
     if blocks < 5:
         return found
-    peak = s[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK).max(axis=2)
-    # Screening: blocks that stand out from those two away (a spike may touch the next one)
+    peak = curvature[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK).max(axis=2)
+    # Screening by second differences: blocks that stand out from those two away (a spike may touch the next one)
     before, after = np.empty_like(peak), np.empty_like(peak)
     before[:, 2:], before[:, :2] = peak[:, :-2], np.inf
     after[:, :-2], after[:, -2:] = peak[:, 2:], np.inf
@@ -135,10 +164,12 @@ def _spikes(step: FloatArray, least: FloatArray) -> NDArray[np.int64]:
     row, block = np.nonzero((peak > floor) & (peak > 0.5 * SPIKE_RATIO * np.minimum(before, after)))
     height = np.zeros(rows)
     for r, b in zip(row, block, strict=True):
-        i = b * _BLOCK + int(s[r, b * _BLOCK : (b + 1) * _BLOCK].argmax())
-        if i < 9 or i + 9 > s.shape[1] or s[r, i] <= height[r]:
+        i = b * _BLOCK + int(curvature[r, b * _BLOCK : (b + 1) * _BLOCK].argmax()) + 1
+        if i < _BLOCK or i + _BLOCK >= data.shape[1]:
             continue
-        around = max(s[r, i - 8 : i - 2].max(), s[r, i + 3 : i + 9].max())
-        if s[r, i] > SPIKE_RATIO * around:
-            found[r], height[r] = i + 1, s[r, i]
+        x = data[r, i + _AROUND]
+        line = x.mean() + (x @ _AROUND) / _POWER * _AROUND
+        high = abs(data[r, i] - x.mean())
+        if high > height[r] and high > SPIKE_QUANTA * least[r] and high > SPIKE_RATIO * np.abs(x - line).max():
+            found[r], height[r] = i, high
     return found

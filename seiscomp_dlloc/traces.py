@@ -33,6 +33,7 @@ DEFAULT_BAND_HZ = (0.5, 10.0)
 class _Usable:
     """A channel that passed: counts (n,), later m/s, and validity on its own time axis."""
 
+    seed_id: str
     epoch: ChannelEpoch
     rate_hz: float
     starttime: float
@@ -177,7 +178,7 @@ def _checked(
                 dropped.append(Dropped(channel.seed_id, f"in part: {seconds:.2f} s stuck at one value left out"))
                 valid[row] &= ~verdicts.stuck[row]
                 data[row, verdicts.stuck[row]] = 0.0
-            passed = _Usable(epoch, rate, channel.starttime, data[row], valid[row])
+            passed = _Usable(channel.seed_id, epoch, rate, channel.starttime, data[row], valid[row])
             usable.setdefault(station_id, []).append(passed)
     return usable
 
@@ -205,25 +206,25 @@ def _unfit(
     return ""
 
 
-def _directions(sensor: list[_Usable]) -> tuple[FloatArray, FloatArray]:
+def _directions(sensor: list[_Usable]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Azimuths and dips of channels; those without have been left out by now."""
-    pairs = np.array([(channel.epoch.azimuth, channel.epoch.dip) for channel in sensor], np.float64)
-    return pairs[:, 0], pairs[:, 1]
+    epochs = [channel.epoch for channel in sensor]
+    return tuple(e.azimuth or 0.0 for e in epochs), tuple(e.dip or 0.0 for e in epochs)
 
 
 def _choose(channels: list[_Usable], index: ChannelIndex, dropped: list[Dropped]) -> list[_Usable]:
     """Channels of the preferred sensor, in order of their set of component letters; the others named."""
     sensors: dict[str, list[_Usable]] = {}
     for channel in channels:
-        sensors.setdefault(channel.epoch.seed_id[:-1], []).append(channel)
+        sensors.setdefault(channel.seed_id[:-1], []).append(channel)
     if not sensors:
         return []
     picked: dict[str, list[_Usable]] = {}
     for prefix, members in sensors.items():
-        by_letter = {channel.epoch.seed_id[-1]: channel for channel in members}
+        by_letter = {channel.seed_id[-1]: channel for channel in members}
         letters = component_set(by_letter)
         picked[prefix] = [by_letter[letter] for letter in letters if letter in by_letter]
-        spare = [by_letter[letter].epoch.seed_id for letter in sorted(by_letter) if letter not in letters]
+        spare = [by_letter[letter].seed_id for letter in sorted(by_letter) if letter not in letters]
         dropped.extend(Dropped(seed_id, f"not used: {prefix}{letters} is the sensor's set") for seed_id in spare)
 
     def rank(prefix: str) -> tuple[bool, bool, tuple[int, int, int, str]]:
@@ -235,10 +236,10 @@ def _choose(channels: list[_Usable], index: ChannelIndex, dropped: list[Dropped]
     best = min(sorted(picked), key=rank)
     for prefix in sorted(picked):
         if prefix != best:
-            dropped.extend(Dropped(c.epoch.seed_id, f"not used: {best}? is preferred") for c in picked[prefix])
+            dropped.extend(Dropped(c.seed_id, f"not used: {best}? is preferred") for c in picked[prefix])
     chosen = picked[best]
     if len(chosen) < len(COMPONENTS):
-        there = {channel.epoch.seed_id for channel in chosen} | {item.seed_id for item in dropped}
+        there = {channel.seed_id for channel in chosen} | {item.seed_id for item in dropped}
         absent = [seed_id for seed_id in index.sensor(best, chosen[0].starttime) if seed_id not in there]
         dropped.extend(Dropped(seed_id, "no data") for seed_id in absent)
     return chosen
@@ -257,7 +258,7 @@ def _velocities(
                     channel.data, channel.valid, channel.rate_hz, epoch.response, band_hz
                 )
             except ValueError as error:
-                dropped.append(Dropped(epoch.seed_id, str(error)))
+                dropped.append(Dropped(channel.seed_id, str(error)))
                 continue
         else:
             if not counts and epoch.sensitivity is not None:
@@ -279,7 +280,7 @@ def _rotated(sensor: list[_Usable], dropped: list[Dropped]) -> _StationMotion | 
     used = matrix != 0.0
     for column in np.flatnonzero(~used.any(axis=0)):
         reason = "its direction cannot be turned to north and east without the sensor's other components"
-        dropped.append(Dropped(sensor[column].epoch.seed_id, reason))
+        dropped.append(Dropped(sensor[column].seed_id, reason))
     if not recovered.any():
         return None
     reference = max(sensor, key=lambda channel: channel.data.size)
@@ -306,7 +307,7 @@ def _same_rate(sensor: list[_Usable], dropped: list[Dropped]) -> list[_Usable]:
     for channel in sensor:
         if not any(channel is other for other in kept):
             reason = f"sampled at {channel.rate_hz:g} Hz, the sensor's first component at {rate:g} Hz"
-            dropped.append(Dropped(channel.epoch.seed_id, reason))
+            dropped.append(Dropped(channel.seed_id, reason))
     return kept
 
 

@@ -1,0 +1,49 @@
+"""The station-by-time tensor: input of models of representation ``stations``."""
+
+from .passport import Preprocessing
+from .preprocess import cut, window_offset
+from .records import COMPONENTS, Conditioned, Dropped, Station, StationTensor
+
+
+def station_tensor(
+    conditioned: Conditioned,
+    stations: tuple[Station, ...],
+    dropped: tuple[Dropped, ...],
+    window_start: float,
+    settings: Preprocessing,
+) -> StationTensor:
+    """The window of ``settings.window_samples`` from ``window_start`` (POSIX s, rounded to the sample grid) on.
+
+    ``conditioned`` holds ``stations`` in their order. ``used`` names the stations that have at least one valid sample
+    within the window. ``dropped`` goes along, completed by the stations whose data do not reach into the window and
+    that are not named in it yet.
+    """
+    expected = (len(COMPONENTS), len(stations))
+    if conditioned.data.shape[:2] != expected:
+        raise ValueError(f"conditioned waveforms of {conditioned.data.shape[:2]} (component, station), not {expected}")
+    data, mask, log_scale = cut(conditioned, window_start, settings)
+    observed = mask.any(axis=(0, 2))
+    start = conditioned.starttime + window_offset(conditioned, window_start) / conditioned.sampling_rate_hz
+    return StationTensor(
+        data,
+        mask,
+        log_scale,
+        conditioned.sampling_rate_hz,
+        start,
+        stations,
+        tuple(station.id for station, there in zip(stations, observed, strict=True) if there),
+        complete_dropped(dropped, stations, observed.tolist()),
+    )
+
+
+def complete_dropped(
+    dropped: tuple[Dropped, ...], stations: tuple[Station, ...], observed: list[bool]
+) -> tuple[Dropped, ...]:
+    """``dropped`` and, for stations not ``observed`` that it does not account for, that nothing is left of them."""
+    named = {".".join(item.seed_id.split(".")[:2]) for item in dropped if not item.reason.startswith("in part")}
+    return dropped + tuple(
+        Dropped(station.id, "no valid sample in the window")
+        for station, there in zip(stations, observed, strict=True)
+        if not there and station.id not in named
+    )
+
