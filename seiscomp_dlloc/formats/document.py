@@ -25,7 +25,8 @@ class Labels:
     """What is written about the locator itself.
 
     ``status``: evaluationStatus of accepted origins, '' for the format's default. ``earth_model_id``: in place of
-    the model's name and version, for hosts that look up a profile by it. ``version``: of the software. ``created``: POSIX seconds of creation, now where None. ``token``: part of every new publicID, random where ''.
+    the model's name and version, for hosts that look up a profile by it. ``version``: of the software. ``created``:
+    POSIX seconds of creation, now where None. ``token``: part of every new publicID, random where ''.
     """
 
     method_id: str = "DLLOC"
@@ -180,7 +181,9 @@ def put_quality(origin: etree._Element, solution: Solution) -> None:
         put(element, tag, None if distance is None else km_to_degrees(distance))
 
 
-def put_uncertainty(origin: etree._Element, tag: str, hypocenter: Hypocenter, length: Callable[[float], float]) -> None:
+def put_uncertainty(
+    origin: etree._Element, tag: str, hypocenter: Hypocenter, length: Callable[[float], float], level: bool = True
+) -> None:
     """Append ellipse and ellipsoid of an origin as ``tag``; nothing where the horizontal covariance is unknown.
 
     ``length`` turns km into the format's unit of the ellipse; the ellipsoid's axes are metres in both formats.
