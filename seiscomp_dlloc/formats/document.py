@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
+from .. import __version__
 from ..records import Hypocenter, Pick, Solution
 from ..units import km_to_degrees, km_to_m
 from .uncertainty import CONFIDENCE_PERCENT, ellipse, ellipsoid
@@ -33,7 +34,7 @@ class Labels:
     earth_model_id: str = ""
     agency_id: str = ""
     author: str = "dlloc"
-    version: str = ""
+    version: str = __version__
     status: str = ""
     created: float | None = None
     token: str = ""
