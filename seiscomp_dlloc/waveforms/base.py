@@ -13,6 +13,8 @@ from obspy import Stream, Trace, UTCDateTime
 
 from ..records import Dropped
 
+_SLACK_SAMPLES = 1e-3
+
 
 @dataclass(frozen=True)
 class Acquired:
@@ -110,10 +112,10 @@ def _cut(trace: Trace, starttime: float, endtime: float) -> bool:
     rate = trace.stats.sampling_rate
     if rate <= 0 or not np.issubdtype(trace.data.dtype, np.number):
         return False
-    # Offsets are taken between integers of nanoseconds, where no rounding moves a sample over the window's edge
+    # A double holds POSIX seconds to 0.2 microseconds: a sample on the window's edge must not fall to that
     begin = trace.stats.starttime.ns
-    first = max(0, math.ceil((UTCDateTime(starttime).ns - begin) * 1e-9 * rate - 1e-6))
-    last = min(trace.stats.npts - 1, math.floor((UTCDateTime(endtime).ns - begin) * 1e-9 * rate + 1e-6))
+    first = max(0, math.ceil((UTCDateTime(starttime).ns - begin) * 1e-9 * rate - _SLACK_SAMPLES))
+    last = min(trace.stats.npts - 1, math.floor((UTCDateTime(endtime).ns - begin) * 1e-9 * rate + _SLACK_SAMPLES))
     if last < first:
         return False
     if first > 0 or last < trace.stats.npts - 1:
