@@ -1,7 +1,14 @@
-"""A valid passport to break in tests."""
+"""A valid passport and a small model to break in tests."""
 
 import copy
 from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import helper, numpy_helper
+
+from seiscomp_dlloc import model as models
 
 _PASSPORT: dict[str, Any] = {
     "format_version": 1,
@@ -49,3 +56,47 @@ def passport_document(**changes: Any) -> dict[str, Any]:
         else:
             target[last] = value
     return document
+
+
+SHAPE = (3, 4, 256)
+GRID = (5, 9, 11)
+
+
+def graph(seed: int = 0) -> bytes:
+    """Softmax over the grid of a linear map of each trace's mean: (B, 3, 4, 256) -> (B, 5, 9, 11)."""
+    weights = np.random.default_rng(seed).normal(size=(12, 495)).astype(np.float32)
+    nodes = [
+        helper.make_node("ReduceMean", ["waveforms", "time"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "flat"], ["row"]),
+        helper.make_node("MatMul", ["row", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probability"], axis=1),
+        helper.make_node("Reshape", ["probability", "volume"], ["image"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([3], np.int64), "time"),
+        numpy_helper.from_array(np.array([-1, 12], np.int64), "flat"),
+        numpy_helper.from_array(np.array([-1, *GRID], np.int64), "volume"),
+        numpy_helper.from_array(weights, "weights"),
+    ]
+    inputs = [helper.make_tensor_value_info("waveforms", onnx.TensorProto.FLOAT, ["batch", *SHAPE])]
+    outputs = [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["batch", *GRID])]
+    proto = helper.make_model(
+        helper.make_graph(nodes, "tiny", inputs, outputs, constants), opset_imports=[helper.make_opsetid("", 18)]
+    )
+    proto.ir_version = 9
+    onnx.checker.check_model(proto)
+    return bytes(proto.SerializeToString())
+
+
+def golden_of(data: bytes, shift: float = 0.0) -> models.Golden:
+    waveforms = np.random.default_rng(1).normal(size=(1, *SHAPE)).astype(np.float16).astype(np.float32)
+    (image,) = ort.InferenceSession(data, providers=["CPUExecutionProvider"]).run(["image"], {"waveforms": waveforms})
+    indices = np.arange(0, 495, 7)
+    values = image.ravel()[indices] + np.float32(shift)
+    return models.Golden({"waveforms": waveforms}, {"image": indices}, {"image": values}, 1e-4, 1e-5)
+
+
+def model_bytes(**changes: Any) -> bytes:
+    """A model as export makes it; ``changes`` as for :func:`passport_document`."""
+    data = graph()
+    return models.embed(data, passport_document(**changes), golden_of(data), onnx)

@@ -7,48 +7,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import helper, numpy_helper
-from samples import passport_document
+from samples import GRID, SHAPE, golden_of, graph, passport_document
 
 from seiscomp_dlloc import model as models
 from seiscomp_dlloc.errors import ModelError, ProviderError
-
-SHAPE = (3, 4, 256)
-GRID = (5, 9, 11)
-
-
-def graph(seed: int = 0) -> bytes:
-    """Softmax over the grid of a linear map of each trace's mean: (B, 3, 4, 256) -> (B, 5, 9, 11)."""
-    weights = np.random.default_rng(seed).normal(size=(12, 495)).astype(np.float32)
-    nodes = [
-        helper.make_node("ReduceMean", ["waveforms", "time"], ["mean"], keepdims=0),
-        helper.make_node("Reshape", ["mean", "flat"], ["row"]),
-        helper.make_node("MatMul", ["row", "weights"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probability"], axis=1),
-        helper.make_node("Reshape", ["probability", "volume"], ["image"]),
-    ]
-    constants = [
-        numpy_helper.from_array(np.array([3], np.int64), "time"),
-        numpy_helper.from_array(np.array([-1, 12], np.int64), "flat"),
-        numpy_helper.from_array(np.array([-1, *GRID], np.int64), "volume"),
-        numpy_helper.from_array(weights, "weights"),
-    ]
-    inputs = [helper.make_tensor_value_info("waveforms", onnx.TensorProto.FLOAT, ["batch", *SHAPE])]
-    outputs = [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["batch", *GRID])]
-    proto = helper.make_model(
-        helper.make_graph(nodes, "tiny", inputs, outputs, constants), opset_imports=[helper.make_opsetid("", 18)]
-    )
-    proto.ir_version = 9
-    onnx.checker.check_model(proto)
-    return bytes(proto.SerializeToString())
-
-
-def golden_of(data: bytes, shift: float = 0.0) -> models.Golden:
-    waveforms = np.random.default_rng(1).normal(size=(1, *SHAPE)).astype(np.float16).astype(np.float32)
-    (image,) = ort.InferenceSession(data, providers=["CPUExecutionProvider"]).run(["image"], {"waveforms": waveforms})
-    indices = np.arange(0, 495, 7)
-    values = image.ravel()[indices] + np.float32(shift)
-    return models.Golden({"waveforms": waveforms}, {"image": indices}, {"image": values}, 1e-4, 1e-5)
 
 
 def with_metadata(data: bytes, **entries: str | None) -> bytes:

@@ -1,5 +1,6 @@
 """Which model to use where the user names none."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,56 +13,46 @@ if TYPE_CHECKING:
     from ..passport import Passport
 
 
-def known_stations(passport: "Passport", inventory: "Inventory") -> int:
-    """How many stations of a fixed network the inventory has where the passport has them."""
-    from ..geometry import distance_azimuth
+def known_stations(passport: "Passport", inventory: "Inventory", times: Iterable[float]) -> int:
+    """How many stations the model can use at the best of ``times`` (POSIX s).
 
-    places: dict[str, list[tuple[float, float]]] = {}
-    for network in inventory:
-        for station in network:
-            places.setdefault(f"{network.code}.{station.code}", []).append((station.latitude, station.longitude))
-    count = 0
-    for station in passport.stations:
-        for latitude, longitude in places.get(station.id, []):
-            distance, _ = distance_azimuth(station.latitude, station.longitude, latitude, longitude)
-            if float(distance) <= passport.station_tolerance_km:
-                count += 1
-                break
-    return count
+    Of a fixed network, those that the inventory has where the passport has them; of any network, all.
+    """
+    from ..network import inventory_stations, match_stations
 
-
-def suits(passport: "Passport", inventory: "Inventory") -> bool:
-    """Whether the inventory has enough of the model's stations; a model for any network suits every inventory."""
-    if passport.fixed_network:
-        return known_stations(passport, inventory) >= passport.min_stations
-    return sum(len(network.stations) for network in inventory) >= passport.min_stations
+    counts = []
+    for time in times:
+        available = inventory_stations(inventory, time)
+        if passport.fixed_network:
+            usable, _ = match_stations(passport.stations, available, passport.station_tolerance_km)
+            counts.append(int(usable.sum()))
+        else:
+            counts.append(len(available))
+    return max(counts, default=0)
 
 
-def choose_model(wanted: str | None, inventory: "Inventory", folder: Path = models.FOLDER) -> Path:
-    """The file of the model: the one named, else the bundled one that suits the inventory.
+def choose_model(wanted: str | None, inventory: "Inventory", times: Iterable[float]) -> Path:
+    """The file of the model: the one named, else the bundled one that suits the inventory at ``times`` (POSIX s).
 
     Where several suit, :data:`~seiscomp_dlloc.models.DEFAULT` is taken. Raises ModelError where the name is unknown
     or no bundled model suits, InventoryError where the inventory lacks the stations of the model that was named.
     """
     from ..model import read_passport
 
+    when = tuple(times)
     if wanted is not None:
-        path = models.resolve(wanted, folder)
+        path = models.resolve(wanted)
         passport = read_passport(path)
-        if not suits(passport, inventory):
-            if not passport.fixed_network:
-                raise InventoryError(
-                    f"model {passport.name} needs {passport.min_stations} stations; the inventory has fewer"
-                )
-            raise InventoryError(
-                f"model {passport.name} belongs to {len(passport.stations)} stations "
-                f"({passport.stations[0].id} to {passport.stations[-1].id}) and needs {passport.min_stations} of them; "
-                f"the inventory has {known_stations(passport, inventory)} within {passport.station_tolerance_km:g} km "
-                "of where the model has them: give that network's inventory, or another model"
-            )
+        found = known_stations(passport, inventory, when)
+        if found < passport.min_stations:
+            raise InventoryError(_too_few(passport, found))
         return path
-    names = models.bundled(folder)
-    suitable = {name: path for name, path in names.items() if suits(read_passport(path), inventory)}
+    names = models.bundled()
+    suitable: dict[str, Path] = {}
+    for name, path in names.items():
+        passport = read_passport(path)
+        if known_stations(passport, inventory, when) >= passport.min_stations:
+            suitable[name] = path
     if len(suitable) == 1:
         return next(iter(suitable.values()))
     if models.DEFAULT in suitable:
@@ -71,4 +62,19 @@ def choose_model(wanted: str | None, inventory: "Inventory", folder: Path = mode
     raise ModelError(
         f"no bundled model is for the stations of this inventory (bundled: {', '.join(names) or 'none'}): "
         "give a model with --model FILE, or train one with dlloc_training"
+    )
+
+
+def _too_few(passport: "Passport", found: int) -> str:
+    if not passport.fixed_network:
+        return (
+            f"model {passport.name} needs {passport.min_stations} stations at the time of the events; the inventory "
+            f"has {found}"
+        )
+    first, last = passport.stations[0].id, passport.stations[-1].id
+    return (
+        f"model {passport.name} belongs to {len(passport.stations)} stations ({first} to {last}) and needs "
+        f"{passport.min_stations} of them; at the time of the events the inventory has {found} within "
+        f"{passport.station_tolerance_km:g} km of where the model has them: give that network's inventory, or "
+        "another model"
     )

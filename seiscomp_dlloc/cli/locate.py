@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 DESCRIPTION = """\
@@ -76,7 +77,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--require-gpu", action="store_true", help="fail where the model would not run on a GPU")
     run.add_argument("--threads", type=positive, metavar="N", help="CPU threads of the model (default: all cores)")
-    run.add_argument("--batch", type=positive, default=16, metavar="N", help="events per run of the model (default: 16)")
+    run.add_argument(
+        "--batch", type=positive, default=16, metavar="N", help="events per run of the model (default: 16)"
+    )
 
 
 def register(subparsers: Any) -> None:
@@ -104,7 +107,9 @@ def register(subparsers: Any) -> None:
     output.add_argument("-o", "--output", metavar="FILE", help="write the located events to FILE")
     output.add_argument("--format", choices=("quakeml", "scml"), default="quakeml", help="of FILE (default: quakeml)")
     output.add_argument(
-        "--scml-version", choices=("0.12", "0.13", "0.14"), help="version of SCML (default: that of --events, or 0.13)"
+        "--scml-version",
+        choices=("0.12", "0.13", "0.14"),
+        help="version of SCML (default: that of --events, else 0.13)",
     )
     output.add_argument("--json", action="store_true", help="one JSON object per line and event instead of the table")
     output.add_argument("--plot", metavar="DIR", help="one picture per located event, into DIR")
@@ -119,6 +124,24 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """``dlloc locate``."""
-    from .job import Job
+    from .run import Run, Settings
 
-    return Job.from_arguments(arguments).run()
+    return Run(
+        Settings(
+            events=Path(arguments.events),
+            waveforms=arguments.waveforms,
+            inventory=Path(arguments.inventory),
+            model=arguments.model,
+            fixed_depth_km=arguments.fixed_depth,
+            output=Path(arguments.output) if arguments.output else None,
+            format=arguments.format,
+            scml_version=arguments.scml_version,
+            provider=arguments.provider,
+            require_gpu=arguments.require_gpu,
+            threads=arguments.threads or 0,
+            batch=arguments.batch,
+            as_json=arguments.json,
+            plot=Path(arguments.plot) if arguments.plot else None,
+            progress=arguments.progress,
+        )
+    ).go()

@@ -71,13 +71,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DllocError as error:
         print(f"dlloc: {error}", file=sys.stderr)
         return EXIT_INPUT
-    except KeyboardInterrupt:
-        print("dlloc: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader of our output has gone (dlloc ... | head); point stdout at nothing so that Python's own flush
         # at exit stays silent
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INPUT
+    except KeyboardInterrupt:
+        print("dlloc: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # A defect of ours. Python would end with status 1, which here means that all but some events were located
+        if os.environ.get("DLLOC_DEBUG"):
+            raise
+        print(
+            f"dlloc: internal error: {type(error).__name__}: {error}\n"
+            "Please report it, with the output of the same command under DLLOC_DEBUG=1.",
+            file=sys.stderr,
+        )
         return EXIT_INPUT
 
 

@@ -14,18 +14,18 @@ DEFAULT = "oklahoma-fcn"
 """Used where more than one bundled model suits the network."""
 
 
-def bundled(folder: Path = FOLDER) -> dict[str, Path]:
-    """Name -> file of every model in ``folder``, in order of the names."""
-    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+def bundled() -> dict[str, Path]:
+    """Name -> file of every bundled model, in order of the names."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.onnx"))}
 
 
-def resolve(model: str | os.PathLike[str], folder: Path = FOLDER) -> Path:
+def resolve(model: str | os.PathLike[str]) -> Path:
     """The file of a model given by its bundled name or by its path.
 
     A bundled name wins over a file of that name in the working directory; write ``./name`` for the file.
     Raises ModelError where there is neither.
     """
-    names = bundled(folder)
+    names = bundled()
     if str(model) in names:
         return names[str(model)]
     path = Path(model)

@@ -3,7 +3,7 @@
 Matplotlib without pyplot: no global state, no display, any thread.
 """
 
-import os
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..errors import SettingError
+from ..formats.atomic import write_atomically
 from ..records import Hypocenter
 from .maps import close_up, network_map
 from .picture import INK, RESULT_COLOUR, EventPicture
@@ -38,15 +38,9 @@ _STYLE: Any = {
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG; SettingError where the file cannot be written."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, format="png", dpi=150, metadata={"Software": "seiscomp_dlloc"})
-        os.replace(part, path)
-    except OSError as error:
-        raise SettingError(f"picture {path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": "seiscomp_dlloc"})
+    write_atomically(path, buffer.getvalue())
 
 
 def event_figure(picture: EventPicture) -> Figure:

@@ -1,0 +1,184 @@
+"""A run over many events: inputs checked first, events one by one, output whole at the end."""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from .. import __version__
+from ..errors import EventError, SettingError
+from ..formats.atomic import write_atomically
+from ..formats.document import Labels
+from ..formats.inventory import read_inventory
+from ..formats.quakeml import write_quakeml
+from ..formats.scml import VERSIONS, write_scml
+from ..formats.triggers import TriggerFile, read_triggers
+from ..locate import Job, Located, Locator, required_window
+from ..model import Model, load
+from ..network import inventory_stations
+from ..records import Hypocenter, Solution, Trigger
+from ..solution import Options
+from ..waveforms import WaveformSource, open_source
+from . import EXIT_EVENTS, EXIT_OK
+from .choose import choose_model
+from .output import Table, as_json, status, summary
+
+if TYPE_CHECKING:
+    from obspy import Inventory
+
+DEFAULT_SCML = "0.13"
+"""Read by SeisComP 6 and later; a newer version is skipped by an older SeisComP."""
+
+_MOST_WARNINGS = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for. ``threads`` 0 leaves the number to onnxruntime; ``progress`` None asks the terminal.
+
+    ``truths``: publicID -> true hypocentre; where there are any, the seismograms are theoretical and every picture
+    says so.
+    """
+
+    events: Path
+    waveforms: str
+    inventory: Path
+    model: str | None = None
+    fixed_depth_km: float | None = None
+    output: Path | None = None
+    format: str = "quakeml"
+    scml_version: str | None = None
+    provider: str = "auto"
+    require_gpu: bool = False
+    threads: int = 0
+    batch: int = 16
+    as_json: bool = False
+    plot: Path | None = None
+    progress: bool | None = None
+    truths: dict[str, Hypocenter] = field(default_factory=dict)
+
+
+class Run:
+    """Inputs of a run, opened and checked. Raises InputErrors on construction; :meth:`go` locates."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.solutions: list[Solution] = []
+        self.pictures: list[Path] = []
+        self._lost = 0
+        self._check_targets()
+        self.triggers: TriggerFile = read_triggers(settings.events)
+        self.inventory: Inventory = read_inventory(settings.inventory)
+        times = [trigger.time for trigger in self.triggers.triggers]
+        path = choose_model(settings.model, self.inventory, (min(times), max(times)) if times else ())
+        self.model: Model = load(path, settings.provider, settings.require_gpu, settings.threads)
+        self.source: WaveformSource = open_source(settings.waveforms)
+        options = Options(fixed_depth_km=settings.fixed_depth_km, batch_size=settings.batch)
+        self.locator = Locator(self.model, self.inventory, options)
+
+    def _check_targets(self) -> None:
+        """What cannot be written is said before the work, not after it."""
+        output, plot = self.settings.output, self.settings.plot
+        if plot is not None:
+            try:
+                plot.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingError(f"folder {plot}: cannot be made ({error.strerror or error})") from error
+        if output is not None:
+            if output.is_dir():
+                raise SettingError(f"output {output}: is a folder; give the name of a file")
+            if not output.parent.is_dir():
+                raise SettingError(f"output {output}: its folder does not exist; make it first")
+
+    def go(self) -> int:
+        """Locate every event; returns the exit status."""
+        began = time.monotonic()
+        self._warn()
+        table = Table([trigger.public_id for trigger in self.triggers.triggers])
+        if not self.settings.as_json and self.triggers.triggers:
+            print(table.header(), flush=True)
+        with self._bar() as bar:
+            for located in self.locator.run(self._jobs()):
+                solution = located.solution
+                self.solutions.append(solution)
+                text = json.dumps(as_json(solution)) if self.settings.as_json else table.row(solution)
+                with tqdm.external_write_mode(file=sys.stdout):
+                    print(text, flush=True)
+                if self.settings.plot is not None:
+                    self._draw(located, self.settings.plot)
+                bar.update()
+        if self.settings.output is not None:
+            write_atomically(self.settings.output, self._document())
+        states = [status(solution) for solution in self.solutions] + ["failed"] * self._lost
+        print(summary(states, time.monotonic() - began), file=sys.stderr)
+        return EXIT_OK if all(state == "accepted" for state in states) else EXIT_EVENTS
+
+    def _warn(self) -> None:
+        """Say what is wrong with the inputs although the run goes on."""
+        lines = [problem.message for problem in self.triggers.problems]
+        self._lost = sum(problem.lost for problem in self.triggers.problems)
+        lines += [f"{self.settings.waveforms}: {item.seed_id}: {item.reason}" for item in self.source.problems]
+        for line in lines[:_MOST_WARNINGS]:
+            print(f"dlloc: warning: {line}", file=sys.stderr)
+        if len(lines) > _MOST_WARNINGS:
+            print(f"dlloc: warning: {len(lines) - _MOST_WARNINGS} more of this kind", file=sys.stderr)
+
+    def _bar(self) -> "tqdm[None]":
+        wanted, total = self.settings.progress, len(self.triggers.triggers)
+        shown = (sys.stderr.isatty() and total > 1) if wanted is None else wanted
+        return tqdm(total=total, unit="event", file=sys.stderr, disable=not shown, dynamic_ncols=True, leave=False)
+
+    def _jobs(self) -> Iterator[Job]:
+        for trigger in self.triggers.triggers:
+            yield self._fetch(trigger)
+
+    def _fetch(self, trigger: Trigger) -> Job:
+        stations = self.model.passport.stations or inventory_stations(self.inventory, trigger.time)
+        start, end = required_window(trigger, self.model.passport)
+        if not stations:
+            return Job(trigger)
+        try:
+            acquired = self.source.get_waveforms((f"{station.id}.*.*" for station in stations), start, end)
+        except EventError as error:
+            return Job(trigger, error=error)
+        return Job(trigger, acquired.stream, dropped=acquired.dropped)
+
+    def _draw(self, located: Located, folder: Path) -> None:
+        if located.solution.hypocenter is None or located.conditioned is None:
+            return
+        from ..report.figures import EventPicture, event_figure, save
+
+        picture = EventPicture(
+            located.solution,
+            located.conditioned,
+            located.stations,
+            located.travel_times,
+            located.image,
+            theoretical=bool(self.settings.truths),
+            truth=self.settings.truths.get(located.solution.trigger.public_id),
+        )
+        path = folder / f"{self._file_name(located.solution.trigger.public_id)}.png"
+        save(event_figure(picture), path)
+        self.pictures.append(path)
+
+    def _file_name(self, public_id: str) -> str:
+        """The last part of a publicID as a name that every file system takes, once per run."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", public_id.rstrip("/").rsplit("/", 1)[-1])[:80].strip(".") or "event"
+        taken = {path.stem for path in self.pictures}
+        name, number = stem, 2
+        while name in taken:
+            name, number = f"{stem}-{number}", number + 1
+        return name
+
+    def _document(self) -> bytes:
+        labels = Labels(version=__version__)
+        if self.settings.format == "quakeml":
+            return write_quakeml(self.solutions, labels)
+        own = self.triggers.version if self.triggers.kind == "scml" and self.triggers.version in VERSIONS else ""
+        return write_scml(self.solutions, self.settings.scml_version or own or DEFAULT_SCML, labels)
