@@ -64,7 +64,7 @@ def snapshot_weights(stations: tuple[Station, ...], representation: Mapping[str,
         weights = np.exp(-(squared - nearest) / (2.0 * length**2))
     else:
         weights = 1.0 / (squared + length**2)
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float64)
     if representation.get("extrapolation", "kernel") == "zero":
         weights[squared.min(axis=1) > (EXTRAPOLATION_LENGTHS * length) ** 2] = 0.0
     return weights
@@ -128,7 +128,7 @@ def snapshot_volume(
     if representation["missing"] == "reweight":
         images = np.where(share > _NEGLIGIBLE, images / np.maximum(share, _NEGLIGIBLE), 0.0)
     shape = (motion.shape[1], rows, columns)
-    there = observed.any(axis=1)
+    there: list[bool] = np.logical_or.reduce(observed, axis=1).tolist()
     return SnapshotVolume(
         np.ascontiguousarray(images.T, np.float32).reshape(shape),
         np.ascontiguousarray(share.T, np.float32).reshape(shape),
@@ -136,5 +136,5 @@ def snapshot_volume(
         float(representation["frame_rate_hz"]),
         window_start,
         tuple(station.id for station, here in zip(stations, there, strict=True) if here),
-        complete_dropped(dropped, stations, there.tolist()),
+        complete_dropped(dropped, stations, there),
     )

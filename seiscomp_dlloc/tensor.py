@@ -1,5 +1,7 @@
 """The station-by-time tensor: input of models of representation ``stations``."""
 
+import numpy as np
+
 from .passport import Preprocessing
 from .preprocess import cut, window_offset
 from .records import COMPONENTS, Conditioned, Dropped, Station, StationTensor
@@ -22,7 +24,7 @@ def station_tensor(
     if conditioned.data.shape[:2] != expected:
         raise ValueError(f"conditioned waveforms of {conditioned.data.shape[:2]} (component, station), not {expected}")
     data, mask, log_scale = cut(conditioned, window_start, settings)
-    observed = mask.any(axis=(0, 2))
+    observed: list[bool] = np.logical_or.reduce(mask, axis=(0, 2)).tolist()
     start = conditioned.starttime + window_offset(conditioned, window_start) / conditioned.sampling_rate_hz
     return StationTensor(
         data,
@@ -32,7 +34,7 @@ def station_tensor(
         start,
         stations,
         tuple(station.id for station, there in zip(stations, observed, strict=True) if there),
-        complete_dropped(dropped, stations, observed.tolist()),
+        complete_dropped(dropped, stations, observed),
     )
 
 
@@ -46,4 +48,3 @@ def complete_dropped(
         for station, there in zip(stations, observed, strict=True)
         if not there and station.id not in named
     )
-
