@@ -209,13 +209,14 @@ def _note(found: Sequence[StationMagnitude], left: Sequence[Dropped]) -> str:
     reasons: dict[str, list[str]] = {}
     for item in left:
         reasons.setdefault(item.reason, []).append(item.seed_id)
-    parts = [f"{reason} for {_names(ids)}" for reason, ids in sorted(reasons.items())]
+    parts = [f"{reason} for {some_names(ids)}" for reason, ids in sorted(reasons.items())]
     if found:
         return f"left out of ML: {'; '.join(parts)}" if parts else ""
     return "no ML: " + ("; ".join(parts) if parts else "no waveforms of any station")
 
 
-def _names(ids: Sequence[str], most: int = 4) -> str:
+def some_names(ids: Sequence[str], most: int = 4) -> str:
+    """The first ``most`` names and how many more there are."""
     return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
 
 
