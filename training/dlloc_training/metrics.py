@@ -135,12 +135,19 @@ def inside_interval(error: FloatArray, sigma: FloatArray, level: float) -> NDArr
 
 
 def coverage(inside: NDArray[np.bool_], known: NDArray[np.bool_], level: float) -> Coverage:
-    """Share of the ``known`` that are ``inside``, with Wilson's interval for a proportion."""
-    total, hits = int(np.count_nonzero(known)), int(np.count_nonzero(inside & known))
-    if total == 0:
+    """Share of the ``known`` that are ``inside``, both (event,) or (event, draw), with Wilson's interval (1927).
+
+    The draws of an event count as one trial.
+    """
+    known = np.atleast_2d(known.T).T
+    count = int(np.count_nonzero(known.any(axis=1)))
+    if count == 0:
         return Coverage(level, 0, Interval(np.nan, np.nan, np.nan))
-    bounds = stats.binomtest(hits, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Coverage(level, total, Interval(hits / total, float(bounds.low), float(bounds.high)))
+    share = float(np.count_nonzero(np.atleast_2d(inside.T).T & known) / np.count_nonzero(known))
+    z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return Coverage(level, count, Interval(share, float(centre - half), float(centre + half)))
 
 
 def skill(mean_error: float, baseline_mean_error: float) -> float:

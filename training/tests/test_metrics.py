@@ -87,6 +87,16 @@ def test_unknown_uncertainty_is_no_hit_and_not_counted():
     assert np.isnan(metrics.coverage(inside, np.zeros(2, bool), 0.68).share.value)
 
 
+def test_the_interval_of_a_share_is_wilsons():
+    inside = np.arange(20) < 17
+    result = metrics.coverage(inside, np.ones(20, bool), 0.9).share
+    expected = stats.binomtest(17, 20).proportion_ci(metrics.CONFIDENCE, method="wilson")
+    assert (result.low, result.high) == pytest.approx((expected.low, expected.high))
+    repeated = metrics.coverage(np.repeat(inside[:, None], 7, axis=1), np.ones((20, 7), bool), 0.9)
+    assert repeated.count == 20
+    assert (repeated.share.low, repeated.share.high) == pytest.approx((expected.low, expected.high))
+
+
 def test_depth_interval_is_gaussian():
     error = np.array([0.99, -0.99, 1.01, np.nan])
     assert metrics.inside_interval(error, np.ones(4), 0.68).tolist() == [True, True, False, False]

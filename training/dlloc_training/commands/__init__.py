@@ -1,0 +1,1 @@
+"""Subcommands of ``python -m dlloc_training``."""
