@@ -18,7 +18,7 @@ CONFIDENCE_PERCENT = 68.27
 ELLIPSE_FACTOR = math.sqrt(-2.0 * math.log(1.0 - CONFIDENCE_PERCENT / 100.0))
 """Standard deviations to the ellipse: with 2 degrees of freedom the quantile has this closed form."""
 
-ELLIPSOID_FACTOR = math.sqrt(3.526741)
+ELLIPSOID_FACTOR = math.sqrt(3.526822179)
 """Standard deviations to the ellipsoid: 68.27 % quantile of chi-squared with 3 degrees of freedom."""
 
 # Eigenvalues below this share of the largest are rounding
