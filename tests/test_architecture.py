@@ -14,18 +14,10 @@ TRAINING = REPOSITORY / "training" / "dlloc_training"
 
 CONTRACTS = {"errors", "units", "geometry", "records", "passport"}
 PREPROCESSING = {
-    "traces",
-    "channels",
-    "quality",
-    "orientation",
-    "gain",
-    "merging",
-    "resampling",
-    "preprocess",
-    "firstbreak",
-}
-INPUTS = {"tensor", "snapshots"}
-ANSWERS = {"decode", "traveltimes", "origintime", "magnitude", "trust"}
+    "traces", "channels", "quality", "orientation", "gain", "merging", "resampling", "preprocess", "firstbreak"
+}  # fmt: skip
+INPUTS = {"tensor", "snapshots", "representations"}
+ANSWERS = {"decode", "heads", "traveltimes", "predict", "network", "origintime", "magnitude", "trust", "solution"}
 CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "locate"}
 EDGES = {"waveforms", "formats"}
 
@@ -41,13 +33,19 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"errors"},
     "model": CONTRACTS,
     **dict.fromkeys(PREPROCESSING, CONTRACTS | PREPROCESSING),
-    **dict.fromkeys(INPUTS, CONTRACTS | PREPROCESSING),
+    "tensor": CONTRACTS | PREPROCESSING,
+    "snapshots": CONTRACTS | PREPROCESSING,
+    "representations": CONTRACTS | {"tensor", "snapshots", "traveltimes"},
     "traveltimes": CONTRACTS,
+    "predict": CONTRACTS | {"traveltimes"},
+    "network": CONTRACTS,
     "decode": CONTRACTS,
+    "heads": CONTRACTS | {"decode"},
     "trust": CONTRACTS | {"decode"},
-    "origintime": CONTRACTS | PREPROCESSING | {"traveltimes", "decode"},
-    "magnitude": CONTRACTS | PREPROCESSING | {"traveltimes", "decode"},
-    "locate": CORE,
+    "origintime": CONTRACTS | PREPROCESSING | {"traveltimes"},
+    "magnitude": CONTRACTS | PREPROCESSING | {"traveltimes"},
+    "solution": CORE - {"model", "locate"},
+    "locate": CORE - {"model"},
     **dict.fromkeys(EDGES, {"errors", "units", "geometry", "records", "version"} | EDGES),
     "worker": CORE | EDGES | {"worker", "models", "version"},
     "report": CORE | EDGES | {"worker", "report", "version"},
