@@ -144,7 +144,7 @@ def conventional(
     earth_model: str = "iasp91",
     each: Progress = lambda items, _: items,
 ) -> tuple[Baseline, Baseline]:
-    """The conventional chain with calibrated times and free depth, then its picks in ``earth_model`` at a fixed depth."""
+    """The conventional chain with calibrated times and free depth, then its picks in ``earth_model`` at fixed depth."""
     network, box = test.network, test.network.box(BOX_MARGIN_KM)
     depth = float(np.median(train.hypocentre_km[:, 2]))
     calibrated = Chain(CalibratedTimes(model), network, box, depth)
