@@ -11,14 +11,12 @@ from seiscomp_dlloc.cli.main import build_parser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MANUALS = (
-    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/conventions.md", "docs/adr/README.md", "bench/README.md"
-)  # fmt: skip
     "README.md",
     "CONTRIBUTING.md",
-    "docs/conventions.md",
     "CHANGELOG.md",
-    "bench/README.md",
+    "docs/conventions.md",
     "docs/adr/README.md",
+    "bench/README.md",
 )
 
 

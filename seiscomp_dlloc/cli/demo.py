@@ -5,13 +5,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import models
 from ..errors import InputError
 from .locate import add_run_options
 
 if TYPE_CHECKING:
     from ..records import Hypocenter
 
-MODEL = "oklahoma-fcn"
+MODEL = models.DEFAULT
 
 DESCRIPTION = """\
 Locates a handful of events that come with the package: theoretical seismograms for a layered earth, with realistic

@@ -27,7 +27,7 @@ exit status:
 
 examples:
   dlloc model list
-  dlloc model show oklahoma-fcn
+  dlloc model show oklahoma-fcn-slim
   dlloc model show ./my.onnx --json | jq .calibration
   dlloc model check ./my.onnx --require-gpu
 """

@@ -10,7 +10,7 @@ from ..errors import ModelError
 
 FOLDER = Path(__file__).parent
 
-DEFAULT = "oklahoma-fcn"
+DEFAULT = "oklahoma-fcn-slim"
 """Used where more than one bundled model suits the network."""
 
 
