@@ -171,7 +171,10 @@ class Solver:
             return centre, max(FIRST_BREAK_SIGMA_S, floor), weights, "origin time: from the first break alone"
         gradient = np.mean([network.gradients[phase][used].mean(axis=0) for phase in PHASES], axis=0)
         variance = location_variance(gradient, estimate.covariance_km2)
-        note = f"origin time: stack of onsets at {found.used} stations along the predicted moveout"
+        note = (
+            f"origin time: stack of onsets at {found.used} stations along the predicted moveout "
+            f"(mean STA/LTA {found.mean_ratio:.0f})"
+        )
         return found.time, max(float(np.hypot(found.sigma_s, np.sqrt(variance))), floor), weights, note
 
     def _magnitude(self, case: Evidence, estimate: Estimate, hypocenter: Hypocenter) -> tuple[Magnitude | None, str]:

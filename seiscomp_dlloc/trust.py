@@ -3,6 +3,7 @@
 A rule returns an :class:`~seiscomp_dlloc.records.Abstention` or None; :func:`first` picks the one that is written.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -26,7 +27,11 @@ MAIN_LOBE_S = 3.0
 """A second burst is sought farther than this from the origin time: the short window and location errors smear it."""
 
 BURST_RATIO = 0.7
-"""A second burst's stack reaches this share of the first one's."""
+"""A second burst's stack reaches this share of the first one's ..."""
+
+BURST_LEVEL = math.log(4.0)
+"""... and this level: a mean STA/LTA of 4, as asked of a first break. A mislocated event's stack has many such flat
+maxima and none that high."""
 
 
 def first(rules: Iterable[Abstention | None]) -> Abstention | None:
@@ -105,26 +110,24 @@ def two_events(secondary_peaks: int, bursts_s: Sequence[float]) -> Abstention | 
 def second_bursts(times: FloatArray, stack: FloatArray, origin_time: float) -> tuple[float, ...]:
     """Seconds from ``origin_time`` of further maxima of the onset stack (n,) over candidate origin times (n,).
 
-    A burst is the largest value within MAIN_LOBE_S around it, farther than that from the origin time, and at least
-    BURST_RATIO of the stack there. Only an event at about the same place moves out so; one elsewhere shows in the
-    location image instead.
+    A burst is the largest value within MAIN_LOBE_S around it, farther than that from the origin time, at least
+    BURST_RATIO of the stack there and BURST_LEVEL high, with a dip to half of itself on the way there. Only an event
+    at about the same place moves out so; one elsewhere shows in the location image instead.
     """
     delta = times - origin_time
     values = np.where(np.isfinite(stack), stack, 0.0)
     main = np.abs(delta) <= MAIN_LOBE_S
     if not np.any(main) or not np.max(values[main]) > 0:
         return ()
-    level = BURST_RATIO * float(np.max(values[main]))
-    found: list[float] = []
-    for index in np.argsort(-values, kind="stable"):
-        if values[index] < level:
-            break
-        if not main[index] and all(abs(delta[index] - other) > MAIN_LOBE_S for other in found):
-            # the flank of the main lobe is no maximum of its own
-            near = np.abs(delta - delta[index]) <= MAIN_LOBE_S
-            if values[index] >= np.max(values[near]):
-                found.append(float(delta[index]))
-    return tuple(sorted(found))
+    centre = int(np.argmin(np.abs(delta)))
+    level = max(BURST_RATIO * float(np.max(values[main])), BURST_LEVEL)
+    found = []
+    for index in np.flatnonzero(~main & (values >= level)):
+        near = np.abs(delta - delta[index]) <= MAIN_LOBE_S
+        between = values[min(index, centre) : max(index, centre) + 1]
+        if values[index] >= np.max(values[near]) and np.min(between) <= 0.5 * values[index]:
+            found.append(float(delta[index]))
+    return tuple(found)
 
 
 def missing_data(

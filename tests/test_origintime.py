@@ -129,3 +129,13 @@ def test_weighted_median():
 )
 def test_first_arrival_phases(name, phase):
     assert first_arrival_phase(name) == phase
+
+
+def test_a_wrong_place_stacks_worse_and_is_no_second_event():
+    record = conditioned([30.0])
+    right = from_moveout(stack_of(record))
+    wrong = PREDICTED["P"][::-1]
+    stack = stack_of(record, predicted={"P": wrong, "S": 1.75 * wrong})
+    astray = from_moveout(stack)
+    assert astray.mean_ratio < 0.5 * right.mean_ratio
+    assert trust.second_bursts(stack.times, stack.stack, astray.time) == ()
