@@ -26,7 +26,7 @@ from scipy import signal
 
 from .errors import ModelMismatch, NoWaveforms
 from .passport import Preprocessing
-from .records import COMPONENTS, Conditioned, TraceBlock
+from .records import COMPONENTS, Conditioned, Dropped, Station, TraceBlock
 from .resampling import ALIGNMENT, SLACK, resample, supported
 
 FloatArray = NDArray[np.float64]
@@ -175,3 +175,15 @@ def cut(
         data /= np.where(alive, peak, np.float32(1.0))[:, None]
         log_scale[alive] = np.log10(peak[alive].astype(np.float64) / settings.unit_scale)
     return data, mask, log_scale
+
+
+def complete_dropped(
+    dropped: tuple[Dropped, ...], stations: tuple[Station, ...], observed: list[bool]
+) -> tuple[Dropped, ...]:
+    """``dropped`` and, for stations not ``observed`` that it does not account for, that nothing is left of them."""
+    named = {".".join(item.seed_id.split(".")[:2]) for item in dropped if not item.reason.startswith("in part")}
+    return dropped + tuple(
+        Dropped(station.id, "no valid sample in the window")
+        for station, there in zip(stations, observed, strict=True)
+        if not there and station.id not in named
+    )

@@ -24,13 +24,18 @@ from scipy import signal
 from .errors import ModelMismatch
 from .geometry import LocalFrame
 from .passport import Preprocessing
+from .preprocess import complete_dropped
 from .records import COMPONENTS, Conditioned, Dropped, SnapshotVolume, Station
 from .resampling import resample, supported
-from .tensor import complete_dropped
 
 FloatArray = NDArray[np.float64]
 
 EXTRAPOLATION_LENGTHS = 2.0
+
+WAVEFORM_PASS = 0.4
+ENVELOPE_PASS = 0.25
+"""Highest frequency kept, as a share of the frame rate. Frames hold nothing from half their rate on: waveforms of a
+band above that are lost, their envelopes are not."""
 
 _NEGLIGIBLE = 1e-6
 """Pixels whose observed share of weight is below this are zero rather than a quotient of rounding errors."""
@@ -82,11 +87,11 @@ def _frames(
     valid = conditioned.valid[component]
     motion = conditioned.data[component].astype(np.float64)
     offset = window_start - conditioned.starttime
+    keep = WAVEFORM_PASS
     if representation["quantity"] == "envelope":
-        # The modulus of the analytic signal varies as slowly as the band is wide: smoothing to the frames' Nyquist
-        # frequency is left to the resampling below
+        keep = ENVELOPE_PASS
         motion = np.abs(signal.hilbert(motion, axis=-1)) * valid
-    resampled = resample(motion, rate, frame_rate, offset, frames, 0.4 * frame_rate)
+    resampled = resample(motion, rate, frame_rate, offset, frames, keep * frame_rate)
     observed = supported(valid, rate, frame_rate, offset, frames, resampled.reach_s)
     out = resampled.data
     if representation["quantity"] == "envelope":

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .passport import Preprocessing
-from .preprocess import cut, window_offset
+from .preprocess import complete_dropped, cut, window_offset
 from .records import COMPONENTS, Conditioned, Dropped, Station, StationTensor
 
 
@@ -35,16 +35,4 @@ def station_tensor(
         stations,
         tuple(station.id for station, there in zip(stations, observed, strict=True) if there),
         complete_dropped(dropped, stations, observed),
-    )
-
-
-def complete_dropped(
-    dropped: tuple[Dropped, ...], stations: tuple[Station, ...], observed: list[bool]
-) -> tuple[Dropped, ...]:
-    """``dropped`` and, for stations not ``observed`` that it does not account for, that nothing is left of them."""
-    named = {".".join(item.seed_id.split(".")[:2]) for item in dropped if not item.reason.startswith("in part")}
-    return dropped + tuple(
-        Dropped(station.id, "no valid sample in the window")
-        for station, there in zip(stations, observed, strict=True)
-        if not there and station.id not in named
     )
