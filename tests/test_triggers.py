@@ -106,6 +106,11 @@ def test_any_namespace_will_do(namespace: str) -> None:
     assert (len(found.triggers), found.version, found.namespace) == (1, "0.13", namespace)
 
 
+def test_public_ids_with_ampersands_are_read_as_they_are_meant() -> None:
+    (trigger,) = read_triggers(scml(origin("smi:ws/query?a=1&amp;b=&#50;"))).triggers
+    assert trigger.public_id == "smi:ws/query?a=1&b=2"
+
+
 def test_origins_that_no_event_refers_to_follow_the_events() -> None:
     body = origin("Origin/lost") + origin("Origin/1") + event("Event/1", "<originReference>Origin/1</originReference>")
     found = read_triggers(scml(body))

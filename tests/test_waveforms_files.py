@@ -1,6 +1,5 @@
-"""Waveforms from a file, a folder of miniSEED, an SDS archive."""
+"""Waveforms from a file and from a folder of miniSEED."""
 
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,31 +7,14 @@ from pathlib import Path
 import numpy as np
 import obspy
 import pytest
-from obspy import Stream, Trace, UTCDateTime
+from miniseed import T0, packed, trace
+from obspy import UTCDateTime
 
 from seiscomp_dlloc.errors import WaveformSourceError
 from seiscomp_dlloc.waveforms import Acquired, WaveformSource, open_source
 from seiscomp_dlloc.waveforms import mseed as miniseed
 
-T0 = 1577934245.0
 ALL = ["XX.*.*.*"]
-
-
-def trace(seed_id: str = "XX.S01.00.HHZ", start: float = T0, npts: int = 2000, rate: float = 100.0) -> Trace:
-    """Samples count hundredths of a second since ``T0``, so that any two traces agree where they overlap."""
-    network, station, location, channel = seed_id.split(".")
-    first = round((start - T0) * rate)
-    header = {
-        "network": network, "station": station, "location": location, "channel": channel,
-        "starttime": UTCDateTime(start), "sampling_rate": rate,
-    }  # fmt: skip
-    return Trace(np.arange(first, first + npts, dtype=np.int32), header)
-
-
-def packed(*traces: Trace, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    Stream(list(traces)).write(buffer, format="MSEED", **({"reclen": 512} | options))
-    return buffer.getvalue()
 
 
 def ids(acquired: Acquired) -> list[str]:
@@ -354,53 +336,6 @@ def test_a_source_that_is_unusable_as_a_whole_says_why(tmp_path: Path) -> None:
         open_source("ftp://host/path")
     with pytest.raises(WaveformSourceError, match="nothing stands behind"):
         open_source("sds://")
-
-
-def sds(root: Path, part: Trace, day: UTCDateTime | None = None) -> Path:
-    day = day or part.stats.starttime
-    stats = part.stats
-    folder = root / f"{day.year}" / stats.network / stats.station / f"{stats.channel}.D"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{part.id}.D.{day.year}.{day.julday:03d}"
-    with path.open("ab") as stream:
-        stream.write(packed(part))
-    return path
-
-
-def test_an_sds_archive_is_read_across_midnight_and_new_year(tmp_path: Path) -> None:
-    midnight = UTCDateTime(2020, 1, 1).timestamp
-    before, after = trace(start=midnight - 10, npts=1000), trace(start=midnight, npts=1000)
-    sds(tmp_path, before)
-    sds(tmp_path, after)
-    source = open_source(f"sds://{tmp_path}")
-    (part,) = source.get_waveforms(["XX.S01.*.*"], midnight - 5, midnight + 5).stream
-    assert part.stats.npts == 1001
-    assert np.all(np.diff(part.data) == 1)
-
-
-def test_a_record_that_runs_over_midnight_is_found_in_the_file_of_the_day_before(tmp_path: Path) -> None:
-    midnight = UTCDateTime(2020, 1, 2).timestamp
-    sds(tmp_path, trace(start=midnight - 60, npts=12000))
-    acquired = open_source(f"sds://{tmp_path}").get_waveforms(ALL, midnight + 10, midnight + 20)
-    assert acquired.stream[0].stats.npts == 1001
-
-
-def test_a_damaged_file_of_an_sds_archive_is_named(tmp_path: Path) -> None:
-    sds(tmp_path, trace("XX.S01.00.HHZ"))
-    bad = sds(tmp_path, trace("XX.S02.00.HHZ"))
-    bad.write_bytes(b"")
-    acquired = fetch(open_source(f"sds://{tmp_path}"))
-    assert ids(acquired) == ["XX.S01.00.HHZ"]
-    assert acquired.dropped[0].seed_id == bad.name
-    assert "empty" in acquired.dropped[0].reason
-
-
-def test_a_folder_that_is_no_sds_archive_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WaveformSourceError, match="no such folder"):
-        open_source(f"sds://{tmp_path}/missing")
-    (tmp_path / "a").write_bytes(packed(trace()))
-    with pytest.raises(WaveformSourceError, match="holds no folder of a year"):
-        open_source(f"sds://{tmp_path}")
 
 
 @pytest.mark.shared
