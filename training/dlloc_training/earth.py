@@ -96,13 +96,6 @@ class EarthModel:
         layer = self.layer_at(depth_km)
         return self.vp_km_s[layer], self.vs_km_s[layer]
 
-    def mean_velocities(self, depth_km: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """(vp, vs) in km/s averaged over the vertical travel time between the surface and each depth (above 0)."""
-        depth = np.asarray(depth_km, float)
-        bottom = self.tops_km + self.thickness_km
-        path = np.clip(np.minimum(depth[..., None], bottom) - self.tops_km, 0.0, None)
-        return depth / np.sum(path / self.vp_km_s, axis=-1), depth / np.sum(path / self.vs_km_s, axis=-1)
-
     def complex_velocities(self, omega: complex) -> tuple[ComplexArray, ComplexArray]:
         """Complex (vp, vs) of each layer at the complex angular frequency ``omega`` (rad/s), time factor e^{+i w t}.
 

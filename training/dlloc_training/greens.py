@@ -57,7 +57,7 @@ def strain_table(
     (-``lead_s`` without a reduction velocity) and is ``duration_s`` long; ``fmax_hz`` is the highest frequency. What
     arrives later than the window wraps around, divided by ``wrap_damping``; the lead holds the ringing before the
     first arrival that a limited band has. ``period_km`` is the distance L at which the sources repeat; by default
-    their P waves arrive near the end of the latest window. Wavenumbers are summed up to where S waves have decayed
+    their P waves arrive at the end of the latest window. Wavenumbers are summed up to where S waves have decayed
     by e^-``evanescent_decay`` between surface and source. ``single_precision`` sums the wavenumbers in float32: twice
     as fast, differences near 1e-6 of the largest amplitude.
 
@@ -77,7 +77,7 @@ def strain_table(
                 f"{model.vp_km_s.max()} km/s, so first arrivals would be cut"
             )
         start += distances / reduction_velocity_km_s
-    period = period_km or distances.max() + 0.9 * model.vp_km_s.max() * (start.max() + duration_s)
+    period = period_km or distances.max() + model.vp_km_s.max() * (start.max() + duration_s)
     if period < 2.0 * distances.max():
         raise SettingError(f"strain table: the period {period} km must be at least twice the largest distance")
 

@@ -17,7 +17,7 @@ from seiscomp_dlloc.errors import SettingError
 FloatArray = NDArray[np.float64]
 
 _TIME_BANDWIDTH = 4.0
-_TAPERS = 7  # 2 NW - 1: those whose energy lies within the band
+_TAPERS = 5  # of the 2 NW - 1 useful ones; the last two leak into the stop-band
 
 
 @cache

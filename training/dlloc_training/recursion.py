@@ -169,7 +169,7 @@ def surface_force_waves(
     unit = -1.0 / (2.0 * np.pi)
     down_p: ComplexArray = unit * np.array([source[0], source[1]], np.complex128)
     down_s: ComplexArray = unit * np.array([source[2], source[3]], np.complex128)
-    down_sh: ComplexArray = unit / (layers[0].mu * layers[0].nu_b * (at_top_h - 1.0))
+    down_sh: ComplexArray = np.asarray(unit / (layers[0].mu * layers[0].nu_b * (at_top_h - 1.0)), np.complex128)
 
     # Downwards: amplitudes at the top of each layer
     waves = []
