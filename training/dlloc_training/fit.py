@@ -7,7 +7,7 @@ import lightning
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from seiscomp_dlloc.geometry import Grid
 
@@ -123,7 +123,7 @@ class FullModule(lightning.LightningModule):
         """One batch."""
         waveforms, points = batch
         label = self.axes.gaussians(points, self.sigma_km, self.sigma_depth_km).amax(1)
-        loss = F.binary_cross_entropy_with_logits(self.network(waveforms), label)
+        loss = functional.binary_cross_entropy_with_logits(self.network(waveforms), label)
         self.log("loss", loss, prog_bar=True)
         return loss
 

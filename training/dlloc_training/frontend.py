@@ -5,7 +5,7 @@ It is part of the exported graph, so preprocessing stays what the passport says 
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 CHANNELS = 5
 """Log envelope of Z and of the horizontals, log STA/LTA of both, level of the station against the network."""
@@ -18,7 +18,7 @@ _TINY = 1e-12
 def _moving_mean(values: torch.Tensor, ahead: int, behind: int) -> torch.Tensor:
     """Mean over ``behind`` samples up to and ``ahead`` samples after each sample, zeros beyond the ends."""
     # Sums of energies of a large S wave and of noise meet in one cumulative sum: float32 would lose the noise
-    total = torch.cumsum(F.pad(values.double(), (behind, ahead)), -1)
+    total = torch.cumsum(functional.pad(values.double(), (behind, ahead)), -1)
     count = ahead + behind
     return ((total[..., count:] - total[..., :-count]) / count).to(values.dtype).clamp_min(0.0)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from .frontend import CHANNELS, FrontEnd
 
@@ -91,7 +91,7 @@ class SlimFCN(nn.Module):
         plane = self.to_map(self.reduce(self.across(self.along_time(features))))
         plane = plane.reshape(-1, *self.coarse)
         for block in self.refine:
-            plane = block(F.interpolate(plane, scale_factor=2.0, mode="bilinear", align_corners=False))
+            plane = block(functional.interpolate(plane, scale_factor=2.0, mode="bilinear", align_corners=False))
         logits = self.image(plane)
         return torch.log_softmax(logits.flatten(1), 1).reshape(logits.shape)
 
