@@ -223,8 +223,9 @@ def _smaller_row(
 
 def evaluate_baselines(
     tests: TestSet, model: RunsModel, settings: Settings, each: Progress = _no_progress
-) -> tuple[tuple[Row, ...], dict[str, FloatArray]]:
-    """Rows of the baselines, and their epicentre errors (event,) by name, in the order of the test events."""
+) -> tuple[tuple[Row, ...], dict[str, FloatArray], int]:
+    """Rows of the baselines, their epicentre errors (event,) by name in the order of the test events, and on how many
+    training events they are fitted."""
     stations = model.passport.stations or read_stations(tests.folder / "stations.xml")
     network, preprocessing = LocalNetwork(stations), model.passport.preprocessing
     train = baselines.known_events(load_events(tests.folder, "train", stations, preprocessing), network, preprocessing)
@@ -255,7 +256,7 @@ def evaluate_baselines(
                 note=baseline.note,
             )
         )
-    return tuple(rows), errors
+    return tuple(rows), errors, len(train)
 
 
 def compare_with(errors: dict[str, FloatArray], ours: FloatArray, settings: Settings) -> tuple[Comparison, ...]:
@@ -283,13 +284,16 @@ def evaluate(
     rows, clean, test, pushed = evaluate_model(model, tests, settings, each)
     others: tuple[Row, ...] = ()
     errors: dict[str, FloatArray] = {}
+    fitted = ""
     if settings.baselines:
-        others, errors = evaluate_baselines(tests, model, settings, each)
+        others, errors, count = evaluate_baselines(tests, model, settings, each)
+        fitted = f" (baselines are fitted on {count} of them)"
     identity = model.identity
     header = {
         "model": f"{identity.name} {identity.version}, SHA-256 {identity.sha256}",
         "ran on": identity.provider,
-        "data": f"{folder.name}: {len(tests.triggers)} test events; {tests.training_count} training events, split.csv",
+        "data": f"{folder.name}: {len(tests.triggers)} test events; {tests.training_count} training events"
+        f"{fitted}, as split.csv has them",
         "date": date,
         "intervals": f"68 %, percentile bootstrap over events, {settings.resamples} resamples, seed {settings.seed}",
     }
