@@ -45,7 +45,7 @@ def strain_table(
     fmax_hz: float,
     reduction_velocity_km_s: float | None = None,
     lead_s: float = 2.0,
-    wrap_damping: float = 10.0,
+    wrap_damping: float = 30.0,
     evanescent_decay: float = 12.0,
     period_km: float | None = None,
     single_precision: bool = True,
@@ -88,8 +88,12 @@ def strain_table(
     wavenumbers = (np.arange(counts.max()) + 0.5) * step_k
     dtype = np.float32 if single_precision else np.float64
     phase = np.outer(wavenumbers, distances)
-    bessel0, bessel1 = j0(phase).astype(dtype), j1(phase).astype(dtype)
+    bessel0, bessel1 = j0(phase), j1(phase)
     del phase
+    first0, first1 = _midpoint_corrections(step_k * distances)
+    bessel0[0] += first0
+    bessel1[0] += first1
+    bessel0, bessel1 = bessel0.astype(dtype), bessel1.astype(dtype)
 
     layer_of, tops = model.layer_at(depths), model.tops_km
     spectra = np.empty((len(depths), len(distances), GREENS_FUNCTIONS, len(omega)), np.complex64)
@@ -155,6 +159,27 @@ def _largest_wavenumbers(model: EarthModel, depths: FloatArray, omega: FloatArra
         below = exponent(middle) < decay
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return high
+
+
+def _midpoint_corrections(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What to add to J0 and J1 at the first wavenumber, for x = dk times distance, (distance,).
+
+    Near k = 0 the integrands are k f J0(kr) and k^2 f J1(kr) with a smooth f. There the midpoint rule is wrong by the
+    end-point terms of Euler and Maclaurin, dk^2 f phi(x) for the first, minus its derivative with distance for the
+    second: a faint plane wave that travels straight up or down and would arrive before P. With Bessel's integral the
+    sum over (n + 1/2) J0((n + 1/2) x) is the mean over theta of a geometric series, whose finite part is
+    p(y) = 1/y^2 - cos(y/2) / (4 sin^2(y/2)), y = x cos(theta).
+    """
+    theta = (np.arange(256) + 0.5) * (np.pi / 256)
+    y = x[:, None] * np.cos(theta)
+    small = np.abs(y) < 0.05
+    safe = np.where(small, 1.0, y)
+    sine, cosine = np.sin(0.5 * safe), np.cos(0.5 * safe)
+    finite = np.where(small, 1.0 / 24.0 - 7.0 * y**2 / 1920.0, 1.0 / safe**2 - cosine / (4.0 * sine**2))
+    slope = np.where(small, -7.0 * y / 960.0, -2.0 / safe**3 + (1.0 + cosine**2) / (8.0 * sine**3))
+    phi, phi_slope = finite.mean(axis=1), (slope * np.cos(theta)).mean(axis=1)
+    # The first integrands are dk f / 2 and (dk / 2)^2 f
+    return -2.0 * phi, 4.0 * phi_slope
 
 
 def _fill_integrands(
