@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import distance_azimuth
+from .geometry import LocalFrame
 from .records import Dropped, Station
 from .units import m_to_km
 
@@ -37,21 +37,29 @@ def match_stations(
 ) -> tuple[NDArray[np.bool_], tuple[Dropped, ...]]:
     """Which of the passport's stations (station,) the inventory has, by code and by position; the others named."""
     known = {station.id: station for station in available}
-    usable = np.zeros(len(wanted), bool)
-    dropped = []
-    for i, station in enumerate(wanted):
-        there = known.get(station.id)
-        if there is None:
-            dropped.append(Dropped(station.id, "not in the inventory"))
-            continue
-        away = float(distance_azimuth(station.latitude, station.longitude, there.latitude, there.longitude)[0])
-        away = float(np.hypot(away, m_to_km(station.elevation_m - there.elevation_m)))
-        if away > tolerance_km:
-            reason = f"{away:.1f} km from where the model knows it (allowed {tolerance_km:g} km)"
-            dropped.append(Dropped(station.id, reason))
-        else:
-            usable[i] = True
+    usable, dropped = np.zeros(len(wanted), bool), []
+    present = [i for i, station in enumerate(wanted) if station.id in known]
+    pairs = [(wanted[i], known[wanted[i].id]) for i in present]
+    # One frame for all: it need not be right to better than a part in a thousand of the few metres between the pairs
+    frame = LocalFrame(*(float(np.mean([getattr(s, name) for s in wanted])) for name in ("latitude", "longitude")))
+    x, y = (np.array(v) for v in frame.to_local(*_places(pairs)))
+    height = m_to_km(1.0) * np.array([[s.elevation_m for s in pair] for pair in pairs]).reshape(-1, 2)
+    away = np.sqrt(np.ptp(x, axis=1) ** 2 + np.ptp(y, axis=1) ** 2 + np.ptp(height, axis=1) ** 2)
+    usable[[i for i, distance in zip(present, away, strict=True) if distance <= tolerance_km]] = True
+    distances = dict(zip(present, away, strict=True))
+    for i in (int(k) for k in np.flatnonzero(~usable)):
+        reason = "not in the inventory"
+        if i in distances:
+            reason = f"{distances[i]:.1f} km from where the model knows it (allowed {tolerance_km:g} km)"
+        dropped.append(Dropped(wanted[i].id, reason))
     return usable, tuple(dropped)
+
+
+def _places(pairs: Sequence[tuple[Station, Station]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Latitudes and longitudes of pairs, each (pair, 2)."""
+    latitude = np.array([[s.latitude for s in pair] for pair in pairs], float).reshape(-1, 2)
+    longitude = np.array([[s.longitude for s in pair] for pair in pairs], float).reshape(-1, 2)
+    return latitude, longitude
 
 
 def azimuthal_gap(azimuths_deg: NDArray[np.float64]) -> float | None:

@@ -26,12 +26,11 @@ MISSING_DATA = "missing data"
 MAIN_LOBE_S = 3.0
 """A second burst is sought farther than this from the origin time: the short window and location errors smear it."""
 
-BURST_RATIO = 0.7
-"""A second burst's stack reaches this share of the first one's ..."""
+BURST_RATIO = 0.25
+"""A second burst's stack reaches this share of the first one's (its onsets stand in the first one's coda) ..."""
 
-BURST_LEVEL = math.log(4.0)
-"""... and this level: a mean STA/LTA of 4, as asked of a first break. A mislocated event's stack has many such flat
-maxima and none that high."""
+BURST_LEVEL = math.log(3.0)
+"""... and this level, a mean STA/LTA of 3, which a mislocated event's many flat maxima seldom reach."""
 
 
 def first(rules: Iterable[Abstention | None]) -> Abstention | None:
@@ -124,7 +123,7 @@ def second_bursts(times: FloatArray, stack: FloatArray, origin_time: float) -> t
     found = []
     for index in np.flatnonzero(~main & (values >= level)):
         near = np.abs(delta - delta[index]) <= MAIN_LOBE_S
-        between = values[min(index, centre) : max(index, centre) + 1]
+        between = values[index : centre + 1] if index < centre else values[centre : index + 1]
         if values[index] >= np.max(values[near]) and np.min(between) <= 0.5 * values[index]:
             found.append(float(delta[index]))
     return tuple(found)
