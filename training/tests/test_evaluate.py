@@ -265,6 +265,8 @@ def test_the_command_finds_its_arguments_and_says_what_is_wrong(tmp_path, capsys
     assert command_line.main(["evaluate", "--data", str(tmp_path), "--model", "nothing.onnx"]) == 2
     assert "nothing.onnx" in capsys.readouterr().err
     assert command_line.main(["evaluate", "--data", "x", "--model", "y", "--draws", "0"]) == 2
+    assert command_line.main(["evaluate", "--data", "x", "--model", "y", "-o", "z.json"]) == 2
+    assert "Markdown" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_split_is_refused(tmp_path, model):

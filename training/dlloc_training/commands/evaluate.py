@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError("--bootstrap and --draws must be 1 or more, --stations-removed 0 or more")
     if any(step <= 0 for step in args.smaller):
         raise SettingError("--smaller takes magnitude units above 0")
+    if args.output is not None and args.output.suffix == ".json":
+        raise SettingError(f"{args.output}: name the Markdown file; the JSON is written beside it")
     settings = Settings(
         resamples=args.bootstrap,
         stations_removed=args.stations_removed,
