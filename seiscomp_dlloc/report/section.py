@@ -48,8 +48,8 @@ def record_section(ax: Any, picture: EventPicture, hypocenter: Hypocenter) -> No
     ax.axvline(0.0, color=RESULT_COLOUR, linewidth=0.8, linestyle=(0, (4, 3)), label="origin time")
     ax.set(xlim=(start, end), ylim=(-0.04 * top, top), xlabel="time after the origin (s)")
     ax.set_ylabel("epicentral distance (km)")
-    ax.set_title("Record section, vertical" + (" (theoretical seismograms)" if picture.theoretical else ""))
-    ax.legend(loc="lower right", framealpha=0.9, frameon=True, edgecolor="none")
+    ax.set_title("Theoretical record section" if picture.theoretical else "Record section, vertical")
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.995), ncols=3, borderaxespad=0.0, columnspacing=1.2)
     ax.spines[["top", "right"]].set_visible(False)
 
 
