@@ -32,13 +32,13 @@ class Channel:
 
 
 def merge(seed_id: str, traces: list[Any]) -> Channel | None:
-    """Merge the ObsPy traces of one channel; None where they hold no sample.
+    """Merge the ObsPy traces of one channel; None where they hold no sample on a time axis.
 
     Where traces differ in sampling rate, those of the rate with most samples are kept. Overlaps with identical
     samples are joined; samples that contradict each other are left out. Segments off the sample grid of the first one
     are moved to the nearest sample. Masked and non-finite samples count as missing.
     """
-    parts = [trace for trace in traces if trace.stats.npts > 0]
+    parts = [trace for trace in traces if trace.stats.npts > 0 and trace.stats.sampling_rate > 0]
     if not parts:
         return None
     notes: list[str] = []

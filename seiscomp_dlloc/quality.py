@@ -40,6 +40,7 @@ OVERDRIVEN = 0.9
 SPIKE_RATIO = 10.0
 SPIKE_QUANTA = 20.0
 _BLOCK = 8
+_CHUNK = 2**16
 _AROUND = np.concatenate([np.arange(-_BLOCK, -1), np.arange(2, _BLOCK + 1)])
 _POWER = float(_AROUND @ _AROUND)
 
@@ -57,13 +58,31 @@ def quantum(data: FloatArray) -> FloatArray:
     return np.where((data == np.rint(data)).all(axis=-1), 1.0, 0.0)
 
 
-def inspect(data: FloatArray, valid: BoolArray, rate_hz: float) -> Verdicts:
-    """Judge channels (channel, sample) in counts that share a sampling rate; ``valid`` False in gaps."""
+def inspect(data: FloatArray, valid: BoolArray, rate_hz: float, least: FloatArray | None = None) -> Verdicts:
+    """Judge channels (channel, sample) in counts that share a sampling rate; ``valid`` False in gaps.
+
+    ``least``: :func:`quantum` of the channels, where it is known already.
+    """
+    rows, n = data.shape
+    known = quantum(data) if least is None else least
+    reasons: tuple[str, ...] = ()
+    stuck = np.zeros(data.shape, bool)
+    # A few channels at a time stay in the processor's cache through the many passes
+    step = max(1, _CHUNK // max(n, 1))
+    for start in range(0, rows, step):
+        some = slice(start, start + step)
+        reasons += _inspect(data[some], valid[some], rate_hz, known[some], stuck[some])
+    return Verdicts(reasons, stuck)
+
+
+def _inspect(
+    data: FloatArray, valid: BoolArray, rate_hz: float, least: FloatArray, stuck: BoolArray
+) -> tuple[str, ...]:
+    """Reasons of a few channels; marks stuck samples."""
     rows, n = data.shape
     reasons = [""] * rows
-    stuck = np.zeros(data.shape, bool)
     if n < 2 * _BLOCK:
-        return Verdicts(tuple("too short" for _ in reasons), stuck)
+        return tuple("too short" for _ in reasons)
     whole = valid.all(axis=1)
     step = np.diff(data, axis=1)
     known = None
@@ -73,18 +92,18 @@ def inspect(data: FloatArray, valid: BoolArray, rate_hz: float) -> Verdicts:
     equal = step == 0.0
     if known is not None:
         equal &= known
-    least = quantum(data)
-    repeats = np.count_nonzero(equal, axis=1)
-    total = valid.sum(axis=1)
-    # Three equal samples beside a jump or far out are needed for anything that _flat_runs finds; few sound channels
-    # have them
-    level = equal[:, 1:] & equal[:, :-1]
-    jump = np.abs(step) > JUMP_QUANTA * least[:, None]
-    flat = (level[:, 1:] & jump[:, :-2]).any(axis=1) | (level[:, :-1] & jump[:, 2:]).any(axis=1)
+    repeats = [np.count_nonzero(row) for row in equal]
+    total = [np.count_nonzero(row) for row in valid]
+    # _flat_runs looks for three equal samples far out and for runs of STUCK_S, which hold one of two halves whole;
+    # few sound channels have either
     low, high = data.min(axis=1), data.max(axis=1)
     margin = 0.5 * (1.0 - PLATEAU_SHARE) * (high - low)
     inner = data[:, 1:-1]
-    flat |= (level & ((inner > (high - margin)[:, None]) | (inner < (low + margin)[:, None]))).any(axis=1)
+    outer = (inner > (high - margin)[:, None]) | (inner < (low + margin)[:, None])
+    flat = (outer & equal[:, 1:] & equal[:, :-1]).any(axis=1)
+    half = max(1, int(STUCK_S * rate_hz) // 2 - 1)
+    halves = equal[:, : equal.shape[1] // half * half].reshape(rows, -1, half)
+    flat |= halves.all(axis=2).any(axis=1)
     overdriven = _overdriven(data, low, high, least)
     spiking = _spikes(data, step, least)
     for row in range(rows):
@@ -98,7 +117,7 @@ def inspect(data: FloatArray, valid: BoolArray, rate_hz: float) -> Verdicts:
             reasons[row] = _flat_runs(data[row], valid[row], step[row], equal[row], least[row], rate_hz, stuck[row])
         if not reasons[row] and spiking[row] >= 0:
             reasons[row] = f"spikes (the largest {spiking[row] / rate_hz:.2f} s after its start)"
-    return Verdicts(tuple(reasons), stuck)
+    return tuple(reasons)
 
 
 def _flat_runs(
@@ -150,26 +169,32 @@ def _spikes(data: FloatArray, step: FloatArray, least: FloatArray) -> NDArray[np
     none, nor is a spike that was filtered since.
     """
     rows = step.shape[0]
-    curvature = np.abs(np.diff(step, axis=1))
+    curvature = np.diff(step, axis=1)
+    np.abs(curvature, out=curvature)
     found = np.full(rows, -1, np.int64)
     blocks = curvature.shape[1] // _BLOCK
     if blocks < 5:
         return found
-    peak = curvature[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK).max(axis=2)
+    # Maxima of blocks, by columns: NumPy reduces a short last axis slowly
+    peak = curvature[:, : blocks * _BLOCK : _BLOCK].copy()
+    for k in range(1, _BLOCK):
+        np.maximum(peak, curvature[:, k : blocks * _BLOCK : _BLOCK], out=peak)
     # Screening by second differences: blocks that stand out from those two away (a spike may touch the next one)
     before, after = np.empty_like(peak), np.empty_like(peak)
     before[:, 2:], before[:, :2] = peak[:, :-2], np.inf
     after[:, :-2], after[:, -2:] = peak[:, 2:], np.inf
     floor = np.maximum(SPIKE_QUANTA * least, SPIKE_RATIO * np.median(peak, axis=1))[:, None]
     row, block = np.nonzero((peak > floor) & (peak > 0.5 * SPIKE_RATIO * np.minimum(before, after)))
-    height = np.zeros(rows)
-    for r, b in zip(row, block, strict=True):
-        i = b * _BLOCK + int(curvature[r, b * _BLOCK : (b + 1) * _BLOCK].argmax()) + 1
-        if i < _BLOCK or i + _BLOCK >= data.shape[1]:
-            continue
-        x = data[r, i + _AROUND]
-        line = x.mean() + (x @ _AROUND) / _POWER * _AROUND
-        high = abs(data[r, i] - x.mean())
-        if high > height[r] and high > SPIKE_QUANTA * least[r] and high > SPIKE_RATIO * np.abs(x - line).max():
-            found[r], height[r] = i, high
+    stretch = curvature[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK)[row, block]
+    i = block * _BLOCK + stretch.argmax(axis=1) + 1
+    inside = (i >= _BLOCK) & (i + _BLOCK < data.shape[1])
+    row, i = row[inside], i[inside]
+    x = data[row[:, None], i[:, None] + _AROUND]
+    mean = x.mean(axis=1)
+    line = mean[:, None] + (x @ _AROUND / _POWER)[:, None] * _AROUND
+    height = np.abs(data[row, i] - mean)
+    isolated = (height > SPIKE_QUANTA * least[row]) & (height > SPIKE_RATIO * np.abs(x - line).max(axis=1))
+    # In order of height, so that the largest stays
+    for k in np.flatnonzero(isolated)[np.argsort(height[isolated], kind="stable")]:
+        found[row[k]] = i[k]
     return found

@@ -18,7 +18,7 @@ from .channels import ChannelEpoch, ChannelIndex, component_set, preference, sei
 from .merging import RATE_TOLERANCE, Channel, merge
 from .orientation import to_zne
 from .passport import Preprocessing
-from .quality import inspect
+from .quality import inspect, quantum
 from .records import COMPONENTS, Dropped, Station, TraceBlock
 from .resampling import ALIGNMENT, SLACK, resample, supported
 
@@ -167,7 +167,11 @@ def _checked(
             data[row] = channel.data
             if channel.valid is not None:
                 valid[row] = channel.valid
-        verdicts = inspect(data, valid, rate)
+        least = np.ones(len(items))
+        for row, (_, channel, _) in enumerate(items):
+            if channel.data.dtype.kind == "f":
+                least[row] = quantum(data[row])
+        verdicts = inspect(data, valid, rate, least)
         lost: BoolArray = np.logical_or.reduce(verdicts.stuck, axis=1)
         for row, (station_id, channel, epoch) in enumerate(items):
             if verdicts.reasons[row]:
@@ -233,7 +237,7 @@ def _choose(channels: list[_Usable], index: ChannelIndex, dropped: list[Dropped]
         accelerometer = members[0].epoch.time_power == 2
         return not recovered.all(), not recovered[0], preference(prefix, accelerometer)
 
-    best = min(sorted(picked), key=rank)
+    best = min(sorted(picked), key=rank) if len(picked) > 1 else next(iter(picked))
     for prefix in sorted(picked):
         if prefix != best:
             dropped.extend(Dropped(c.seed_id, f"not used: {best}? is preferred") for c in picked[prefix])
@@ -292,11 +296,14 @@ def _rotated(sensor: list[_Usable], dropped: list[Dropped]) -> _StationMotion | 
     data, valid = np.zeros((len(COMPONENTS), samples)), np.zeros((len(COMPONENTS), samples), bool)
     for component in np.flatnonzero(recovered):
         columns = np.flatnonzero(used[component])
+        if columns.size == 1:
+            motion, valid[component] = placed[columns[0]]
+            np.multiply(motion, matrix[component, columns[0]], out=data[component])
+            continue
         valid[component] = np.logical_and.reduce([placed[column][1] for column in columns])
         for column in columns:
             data[component] += matrix[component, column] * placed[column][0]
-        if columns.size > 1:
-            data[component] *= valid[component]
+        data[component] *= valid[component]
     return _StationMotion(rate, start, data, valid) if valid.any() else None
 
 

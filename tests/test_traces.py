@@ -328,6 +328,14 @@ def test_full_response_without_stages_is_named():
     assert reasons(dropped) == {A + "Z": "no full response in the inventory"}
 
 
+def test_traces_without_samples_or_rate_are_no_data():
+    empty = trace(A + "Z", np.array([], np.int32))
+    rateless = trace(A + "N", counts(1), rate=0.0)
+    blocks, dropped = collect(Stream([empty, rateless, rateless.copy()]), inventory(*three(A)), stations("A"))
+    assert blocks == ()
+    assert reasons(dropped) == {A + "Z": "no data", A + "N": "no data"}
+
+
 def test_empty_stream_names_every_station():
     blocks, dropped = collect(Stream(), inventory(*three(A)), stations("A", "B"))
     assert blocks == ()
