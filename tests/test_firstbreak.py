@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from obspy import read, read_events
+from lxml import etree
+from obspy import UTCDateTime, read
 from obspy.core.inventory import read_inventory
 from streamsamples import T0, settings
 
@@ -162,10 +163,11 @@ def test_oklahoma_anchors_do_not_move_with_the_trigger(shared_data):
     stations = tuple(Station("XX", f"S{i:02d}", 36.0, -97.0) for i in range(30))
     prefiltered = settings(prefiltered=True, warmup_s=0.0)
     steady, late = 0, []
-    events = read_events(str(folder / "catalog.xml"))[::15]
+    # Only the times are needed; ObsPy takes seconds to build 300 events
+    events = list(etree.parse(str(folder / "catalog.xml")).iter("{*}event"))[::15]
     for event in events:
-        time = event.origins[0].time.timestamp
-        source = read(str(folder / "waveforms" / f"{str(event.resource_id).rsplit('/', 1)[-1]}.mseed"))
+        time = UTCDateTime(event.findtext("{*}origin/{*}time/{*}value")).timestamp
+        source = read(str(folder / "waveforms" / f"{event.get('publicID').rsplit('/', 1)[-1]}.mseed"))
         made = condition(collect_for(source, index, stations, prefiltered)[0], 30, prefiltered)
         times = [first_break(made, Trigger("origin", time + shift)).time for shift in (0.0, -5.0, 5.0)]
         steady += len(set(times)) == 1
