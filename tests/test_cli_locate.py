@@ -313,6 +313,11 @@ def test_a_file_of_nonsense_is_named(scene: Scene, dlloc, which: str, content: b
     bad_input(dlloc(scene.arguments(**{which: path})), "nonsense.x")
 
 
+def test_events_of_which_none_can_be_read_are_bad_input(scene: Scene, dlloc):
+    scene.events.write_text(quakeml([0]).replace("2026-01-01T00:00:00.000000Z", "soon"))
+    bad_input(dlloc(scene.arguments()), "events.xml", "soon")
+
+
 def test_files_in_the_wrong_places_are_told_apart(scene: Scene, dlloc):
     bad_input(dlloc(scene.arguments(events=scene.inventory)), "holds stations, not events")
     bad_input(dlloc(scene.arguments(inventory=scene.events)), "holds events, not stations")

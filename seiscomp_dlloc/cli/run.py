@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from .. import __version__
-from ..errors import EventError, SettingError
+from ..errors import EventError, EventFileError, SettingError
 from ..formats.atomic import write_atomically
 from ..formats.document import Labels
 from ..formats.inventory import read_inventory
@@ -74,9 +74,12 @@ class Run:
         self._lost = 0
         self._check_targets()
         self.triggers: TriggerFile = read_triggers(settings.events)
+        if not self.triggers.triggers:
+            reasons = "; ".join(problem.message for problem in self.triggers.problems[:_MOST_WARNINGS])
+            raise EventFileError(f"no event can be located: {reasons}")
         self.inventory: Inventory = read_inventory(settings.inventory)
         times = [trigger.time for trigger in self.triggers.triggers]
-        path = choose_model(settings.model, self.inventory, (min(times), max(times)) if times else ())
+        path = choose_model(settings.model, self.inventory, (min(times), max(times)))
         self.model: Model = load(path, settings.provider, settings.require_gpu, settings.threads)
         self.source: WaveformSource = open_source(settings.waveforms)
         options = Options(fixed_depth_km=settings.fixed_depth_km, batch_size=settings.batch)
@@ -101,7 +104,7 @@ class Run:
         began = time.monotonic()
         self._warn()
         table = Table([trigger.public_id for trigger in self.triggers.triggers])
-        if not self.settings.as_json and self.triggers.triggers:
+        if not self.settings.as_json:
             print(table.header(), flush=True)
         with self._bar() as bar:
             for located in self.locator.run(self._jobs()):
