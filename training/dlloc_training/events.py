@@ -25,7 +25,7 @@ from .table import STRAIN_UNIT, StrainTable
 
 FloatArray = NDArray[np.float64]
 
-_BLOCK_PAIRS = 240  # event-station pairs at once: the spectra of a block stay near the size of the cache
+_BLOCK_PAIRS = 60  # event-station pairs at once: their spectra stay near the size of the cache
 
 
 @dataclass(frozen=True)
@@ -155,16 +155,17 @@ def synthesize(
         greens = table.spectra[iz[block], ir[block]]
         # Real weights times complex spectra, as one real matrix product per pair
         spectra = np.matmul(weights[block], greens.view(np.float32)).view(np.complex64)
-        level = np.exp(-np.pi * kappa[block][:, None].astype(np.float32) * frequency)
-        spectra *= (spectrum[block[0]] * level)[:, None]
+        common = spectrum[block[0]]
+        if np.any(kappa[block] != 0.0):
+            common = common * np.exp(-np.pi * kappa[block][:, None].astype(np.float32) * frequency)
         traces = [
-            irfft(spectra * _delay_factor(table, shift[block], frequency)[:, None], window, axis=-1, workers=1)
+            irfft(spectra * (common * _delay_factor(table, shift[block], frequency))[:, None], window, axis=-1)
             for shift in shifts
         ]
         if split_phases:
             share_s = _ramp(window, border[block], 0.2 * sampling_rate_hz)[:, None]
             traces[0] += share_s * (traces[1] - traces[0])
-        _place(out, traces[0] * growth, block, offset[block])
+        _place(out, traces[0], growth, block, offset[block])
     return out
 
 
@@ -196,6 +197,7 @@ def _ramp(count: int, centre: FloatArray, width: float) -> NDArray[np.float32]:
 def _place(
     out: NDArray[np.float32],
     traces: NDArray[np.float32],
+    growth: NDArray[np.float32],
     block: tuple[NDArray[np.int64], ...],
     offset: NDArray[np.int64],
 ) -> None:
@@ -203,4 +205,5 @@ def _place(
     for trace, event, station, at in zip(traces, *block, offset, strict=True):
         low, high = max(at, 0), min(at + window, samples)
         if high > low:
-            out[event, :, station, low:high] = trace[:, low - at : high - at]
+            inside = slice(low - at, high - at)
+            np.multiply(trace[:, inside], growth[inside], out=out[event, :, station, low:high])
