@@ -126,7 +126,7 @@ def _onsets(ratio: FloatArray, rate: float) -> tuple[NDArray[np.int64], NDArray[
 def first_break(conditioned: Conditioned, trigger: Trigger) -> Anchor:
     """The first break of the trigger's event.
 
-    The earliest pick of the trigger that lies within the data, where there is one. Otherwise from network STA/LTA,
+    The earliest pick in use by the trigger that lies within the data, where there is one. Otherwise from network STA/LTA,
     in four steps:
 
     1. onsets (a station's ratio crosses 4) on the whole record; those from 15 s before to 30 s after the trigger's
@@ -140,7 +140,8 @@ def first_break(conditioned: Conditioned, trigger: Trigger) -> Anchor:
     Raises :class:`~seiscomp_dlloc.errors.NoEventFound` where fewer than three stations (all, where there are fewer)
     have onsets together.
     """
-    picks = sorted(p.time for p in trigger.picks if conditioned.starttime <= p.time <= conditioned.endtime)
+    inside = [p for p in trigger.picks if p.used and conditioned.starttime <= p.time <= conditioned.endtime]
+    picks = sorted(pick.time for pick in inside)
     if picks:
         return Anchor(picks[0], "pick", len(picks))
     rate = conditioned.sampling_rate_hz

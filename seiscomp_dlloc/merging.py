@@ -35,7 +35,9 @@ def merge(seed_id: str, traces: list[Any]) -> Channel | None:
     """Merge the ObsPy traces of one channel; None where they hold no sample on a time axis.
 
     Where traces differ in sampling rate, those of the rate with most samples are kept. Overlaps with identical
-    samples are joined; samples that contradict each other are left out. Segments off the sample grid of the first one
+    samples are joined. Of two versions of one recording (more than half of the longer one contradicts the other, as
+    when data were written twice under slightly different times) the one that begins first is kept; in shorter
+    overlaps samples that contradict each other are left out. Segments off the sample grid of the first one
     are moved to the nearest sample. Masked and non-finite samples count as missing.
     """
     parts = [trace for trace in traces if trace.stats.npts > 0 and trace.stats.sampling_rate > 0]
@@ -59,7 +61,11 @@ def merge(seed_id: str, traces: list[Any]) -> Channel | None:
         data, there = _clean(part.data)
         here = slice(offset, offset + data.size)
         there = np.ones(data.size, bool) if there is None else there
-        conflict[here] |= filled[here] & there & (merged[here] != data)
+        contradicts = filled[here] & there & (merged[here] != data)
+        if 2 * np.count_nonzero(contradicts) > max(np.count_nonzero(there), np.count_nonzero(filled)):
+            notes.append(f"in part: a second version of {part.stats.npts / rate:.2f} s, which contradicts, left out")
+            continue
+        conflict[here] |= contradicts
         np.copyto(merged[here], data, where=there)
         filled[here] |= there
     if conflict.any():

@@ -156,7 +156,7 @@ class Solver:
             sigma = floor if estimate.time_sigma_s is None else max(estimate.time_sigma_s, floor)
             return case.input.starttime + estimate.time_s, sigma, weights, "origin time: the model's own"
         predicted = np.array([pick_network.times[s.phase][s.station] for s in seen])
-        prior = np.array([origintime.PHASE_WEIGHT[s.phase] if s.hinted else 0.0 for s in seen])
+        prior = np.array([origintime.PHASE_WEIGHT[s.phase] if s.hinted and s.pick.used else 0.0 for s in seen])
         found = origintime.from_picks(np.array([s.pick.time for s in seen]), predicted, prior)
         if found is not None:
             gradients = np.array([pick_network.gradients[s.phase][s.station] for s in seen])

@@ -175,3 +175,9 @@ def test_oklahoma_anchors_do_not_move_with_the_trigger(shared_data):
     assert steady >= 0.95 * len(events)
     # P needs 1 to 5 s to the nearest station
     assert np.mean((np.array(late) > -3.0) & (np.array(late) < 6.0)) > 0.9
+
+
+def test_a_pick_that_the_trigger_does_not_use_is_no_anchor():
+    conditioned = Conditioned(np.ones((3, 1, 400), np.float32), np.ones((3, 1, 400), bool), 20.0, 1000.0)
+    picks = (Pick("a", 1003.0, "XX", "A", used=False), Pick("b", 1007.0, "XX", "A"))
+    assert first_break(conditioned, Trigger("o", 1005.0, picks=picks)).time == 1007.0

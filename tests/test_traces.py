@@ -89,6 +89,15 @@ def test_contradictory_overlap_is_left_out_and_named():
     assert "contradictory" in reasons(dropped)[A + "Z"]
 
 
+def test_of_two_versions_of_one_recording_the_first_is_kept():
+    x = counts(1)
+    source = Stream([trace(A + "Z", x, start=T0 + 0.22), trace(A + "Z", x, start=T0)])
+    (block,), dropped = collect(source, inventory(channel(A + "Z")), stations("A"))
+    assert block.starttime == T0
+    np.testing.assert_array_equal(block.data[0, 0], x / 1e9)
+    assert "second version" in reasons(dropped)[A + "Z"]
+
+
 def test_segments_of_another_rate_are_left_out_and_named():
     source = Stream([trace(A + "Z", counts(1)), trace(A + "Z", counts(2, 500), rate=50.0, start=T0 + 60.0)])
     (block,), dropped = collect(source, inventory(channel(A + "Z")), stations("A"))
