@@ -107,17 +107,17 @@ class Grid:
     @cached_property
     def x_km(self) -> FloatArray:
         """East coordinates of the nodes, (nx,)."""
-        return self.x0_km + self.dx_km * np.arange(self.nx)
+        return self.x0_km + self.dx_km * np.arange(self.nx, dtype=np.float64)
 
     @cached_property
     def y_km(self) -> FloatArray:
         """North coordinates of the nodes, (ny,)."""
-        return self.y0_km + self.dy_km * np.arange(self.ny)
+        return self.y0_km + self.dy_km * np.arange(self.ny, dtype=np.float64)
 
     @cached_property
     def z_km(self) -> FloatArray:
         """Depths of the nodes, (nz,)."""
-        return self.z0_km + self.dz_km * np.arange(self.nz)
+        return self.z0_km + self.dz_km * np.arange(self.nz, dtype=np.float64)
 
     def contains(self, x_km: float, y_km: float) -> bool:
         """Whether the point lies within half a cell of the grid horizontally."""

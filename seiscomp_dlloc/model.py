@@ -252,9 +252,7 @@ def read_passport(path: str | os.PathLike[str]) -> Passport:
     return _metadata(read_bytes(path), f"model {path}")[0]
 
 
-def load(
-    path: str | os.PathLike[str], provider: str = "auto", require_gpu: bool = False, threads: int = 0
-) -> Model:
+def load(path: str | os.PathLike[str], provider: str = "auto", require_gpu: bool = False, threads: int = 0) -> Model:
     """Load a model, choose the provider, run the golden input.
 
     ``provider``: ``auto`` (CUDA, then CPU), ``cuda`` or ``cpu``. ``require_gpu`` makes a fall-back to the CPU an

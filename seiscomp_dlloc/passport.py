@@ -125,9 +125,7 @@ class Passport:
     def stations(self) -> tuple[Station, ...]:
         """The ordered stations of a fixed network; empty for any network."""
         rows = self.raw["network"].get("stations", [])
-        return tuple(
-            Station(r["network"], r["code"], r["latitude"], r["longitude"], r["elevation_m"]) for r in rows
-        )
+        return tuple(Station(r["network"], r["code"], r["latitude"], r["longitude"], r["elevation_m"]) for r in rows)
 
     @property
     def station_tolerance_km(self) -> float:
@@ -175,7 +173,7 @@ class Passport:
         """Region, depth and magnitude box."""
         r = self.raw["region"]
         magnitude = tuple(r["magnitude"]) if "magnitude" in r else None
-        return Region(tuple(r["latitude"]), tuple(r["longitude"]), tuple(r["depth_km"]), magnitude)  # type: ignore[arg-type]
+        return Region(tuple(r["latitude"]), tuple(r["longitude"]), tuple(r["depth_km"]), magnitude)
 
     @property
     def earth_model(self) -> dict[str, Any]:

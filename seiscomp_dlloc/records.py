@@ -117,7 +117,7 @@ class Conditioned:
     @property
     def endtime(self) -> float:
         """Time of the last sample."""
-        return self.starttime + (self.data.shape[-1] - 1) / self.sampling_rate_hz
+        return self.starttime + (int(self.data.shape[-1]) - 1) / self.sampling_rate_hz
 
 
 @dataclass(frozen=True)

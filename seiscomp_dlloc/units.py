@@ -33,7 +33,7 @@ def km_per_degree_latitude(latitude: float) -> float:
     Source: meridional radius of curvature, e.g. Torge, Geodesy (2001), eq. 4.13.
     """
     s = math.sin(math.radians(latitude))
-    return math.radians(1.0) * WGS84_A_KM * (1.0 - WGS84_E2) / (1.0 - WGS84_E2 * s * s) ** 1.5
+    return math.radians(1.0) * WGS84_A_KM * (1.0 - WGS84_E2) / math.pow(1.0 - WGS84_E2 * s * s, 1.5)
 
 
 def km_per_degree_longitude(latitude: float) -> float:
