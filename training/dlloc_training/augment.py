@@ -60,18 +60,20 @@ class NoiseBank:
             stop = int(min(seconds, max(first_break_s[k] - 0.5, 2.0)) * event.block.sampling_rate_hz)
             records.append(extend_noise(np.asarray(event.block.data[..., :stop]), samples, rng).astype(np.float32))
             live.append(event.live)
-        self.records, self.live = np.array(records), np.array(live)
+        self.records: NDArray[np.float32] = np.array(records)
+        self.live: NDArray[np.bool_] = np.array(live)
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """(3, station, sample) m/s; zero for a station that no event of the pool has."""
-        out = np.zeros(self.records.shape[1:], np.float32)
-        for station in range(out.shape[1]):
+        out: NDArray[np.float32] = np.zeros(self.records.shape[1:], np.float32)
+        samples = self.records.shape[-1]
+        for station in range(len(self.live[0])):
             having = np.nonzero(self.live[:, station])[0]
             if having.size:
                 record = self.records[having[rng.integers(having.size)], :, station]
-                turn = int(rng.integers(out.shape[-1]))
-                out[:, station, : out.shape[-1] - turn] = record[:, turn:]
-                out[:, station, out.shape[-1] - turn :] = record[:, :turn]
+                turn = int(rng.integers(samples))
+                out[:, station, : samples - turn] = record[:, turn:]
+                out[:, station, samples - turn :] = record[:, :turn]
         return out
 
 

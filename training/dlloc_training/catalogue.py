@@ -1,6 +1,7 @@
 """Recorded events with known hypocentres, read through the plugin's own readers and preprocessing."""
 
 import csv
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +68,11 @@ def whole_block(blocks: tuple[TraceBlock, ...], stations: int) -> TraceBlock:
         raise SettingError(f"{len(blocks)} blocks of differing rates or grids: training takes one per event")
     block = blocks[0]
     shape = (3, stations, block.data.shape[-1])
-    data, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    # float64, as inference has it: rounding here would be a difference in the last bit of the input
+    data, valid = np.zeros(shape), np.zeros(shape, bool)
     data[:, block.station_index], valid[:, block.station_index] = block.data, block.valid
     index = np.arange(stations)
-    return TraceBlock(index, data, valid, block.sampling_rate_hz, block.starttime)  # type: ignore[arg-type]
+    return TraceBlock(index, data, valid, block.sampling_rate_hz, block.starttime)
 
 
 def load_events(
@@ -94,7 +96,7 @@ def load_events(
             blocks, _ = collect_for(acquired.stream, channels, stations, settings)
             events.append(RecordedEvent(trigger, whole_block(blocks, len(stations))))
         except (EventError, SettingError) as error:
-            tqdm.write(f"{trigger.public_id} left out: {error}")
+            tqdm.write(f"{trigger.public_id} left out: {error}", file=sys.stderr)
     if not events:
         raise InputError(f"{folder}: no readable event of split {split!r}")
     return tuple(events)

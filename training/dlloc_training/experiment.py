@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seiscomp_dlloc.firstbreak import sta_lta
+from seiscomp_dlloc.errors import SettingError
+from seiscomp_dlloc.formats.atomic import write_atomically
 from seiscomp_dlloc.geometry import Grid
 from seiscomp_dlloc.passport import Preprocessing
 from seiscomp_dlloc.preprocess import condition
 
 from .augment import Augmentation, NoiseBank
-from .catalogue import RecordedEvent, load_events, read_stations
-from .made import shifted
+from .catalogue import RecordedEvent, load_events, read_stations, short_id
 from .moveout import MoveoutModel, Records, calibrate
 from .network import Target
+from .onsets import log_ratios
 from .sampler import ExampleSource, Shares
 from .table import StrainTable
 from .theoretical import TheoreticalEvents
@@ -49,7 +50,6 @@ OKLAHOMA_PREPROCESSING = Preprocessing(
 )
 SEARCH_KM = (-78.0, 78.0, -102.0, 98.0)
 RECORD_SAMPLES = 2048
-_STA_S, _LTA_S = 0.5, 3.0
 
 
 def oklahoma(folder: Path, grid: Grid = OKLAHOMA_GRID) -> Target:
@@ -61,14 +61,12 @@ def oklahoma(folder: Path, grid: Grid = OKLAHOMA_GRID) -> Target:
 def records_of(events: tuple[RecordedEvent, ...], target: Target) -> Records:
     """Characteristic functions of P and S of the events, for the calibration of travel times."""
     rate = target.settings.sampling_rate_hz
-    p, s = [], []
+    p: list[NDArray[np.float32]] = []
+    s: list[NDArray[np.float32]] = []
     for event in events:
         moved = condition((event.block,), len(target.stations), target.settings)
-        ratio = np.log(np.maximum(sta_lta(moved.data, rate, _STA_S, _LTA_S), 1e-3)).astype(np.float32)
-        # The short window looks back: its ratio is highest one window after the onset
-        ratio = shifted(np.where(moved.valid, ratio, np.float32(np.nan)), round(_STA_S * rate))[..., :RECORD_SAMPLES]
-        p.append(ratio[0])
-        s.append(0.5 * (ratio[1] + ratio[2]))
+        for out, function in zip((p, s), log_ratios(moved), strict=True):
+            out.append(function[:, :RECORD_SAMPLES].astype(np.float32))
     hypocentres = np.array([hypocentre_km(event, target) for event in events])
     origin = -np.array([event.start_s for event in events])
     return Records(np.array(p), np.array(s), rate, origin, target.distances(hypocentres))
@@ -85,14 +83,41 @@ class Experiment:
     made_validation: ExampleSource
 
 
-def split_held_out(
-    events: tuple[RecordedEvent, ...], held_out: int, seed: int
+HELD_OUT_FILE = "held_out.txt"
+
+
+def draw_held_out(names: list[str], count: int, seed: int) -> tuple[str, ...]:
+    """``count`` of ``names``, drawn by ``seed``, in their order."""
+    chosen = set(np.random.default_rng(seed).permutation(len(names))[:count].tolist())
+    return tuple(name for k, name in enumerate(names) if k in chosen)
+
+
+def held_out_of(run: Path, names: list[str], count: int, seed: int) -> tuple[str, ...]:
+    """The events that a run holds out: those of its file, else drawn now and written there.
+
+    Going on with a run, or exporting it, must not depend on which events could be read at that moment. Raises
+    SettingError where the file names events that are not in the folder any more.
+    """
+    path = run / HELD_OUT_FILE
+    if path.exists():
+        listed = tuple(path.read_text("utf-8").split())
+        lost = sorted(set(listed) - set(names))
+        if lost:
+            raise SettingError(f"{path}: {', '.join(lost)} cannot be read any more; they are needed for calibration")
+        return listed
+    drawn = draw_held_out(names, count, seed)
+    write_atomically(path, "".join(f"{name}\n" for name in drawn).encode())
+    return drawn
+
+
+def split_events(
+    events: tuple[RecordedEvent, ...], held_out: tuple[str, ...]
 ) -> tuple[tuple[RecordedEvent, ...], tuple[RecordedEvent, ...]]:
-    """(kept, held out), each in order of time; the draw depends on ``seed`` and the number of events alone."""
-    chosen = set(np.random.default_rng(seed).permutation(len(events))[:held_out].tolist())
+    """(kept, held out), each in order of time."""
+    aside = set(held_out)
     return (
-        tuple(e for k, e in enumerate(events) if k not in chosen),
-        tuple(e for k, e in enumerate(events) if k in chosen),
+        tuple(e for e in events if short_id(e.trigger) not in aside),
+        tuple(e for e in events if short_id(e.trigger) in aside),
     )
 
 
@@ -100,6 +125,7 @@ def prepare(
     folder: Path,
     target: Target,
     tables: list[StrainTable],
+    run: Path,
     *,
     held_out: int = 30,
     theoretical: int = 500,
@@ -107,10 +133,14 @@ def prepare(
     augmentation: Augmentation | None = None,
     seed: int = 0,
 ) -> Experiment:
-    """Read, calibrate, synthesise. ``theoretical`` events are made from ``tables`` (none where it is empty)."""
+    """Read, calibrate, synthesise. ``theoretical`` events are made from ``tables`` (none where it is empty).
+
+    ``run`` is the run folder; which events are held out stands there (see :func:`held_out_of`).
+    """
     rng = np.random.default_rng([seed, 1])
     events = load_events(folder, "train", target.stations, target.settings)
-    kept, aside = split_held_out(events, held_out, seed)
+    names = [short_id(event.trigger) for event in events]
+    kept, aside = split_events(events, held_out_of(run, names, held_out, seed))
     moveout = calibrate(records_of(kept, target))
     training = VirtualEvents(kept, target, moveout)
     # Held-out events have no event terms: their windows start where the catalogue's origin time says

@@ -28,7 +28,7 @@ def to_onnx(network: nn.Module, example: torch.Tensor, output: str = "image") ->
     torch.onnx.export(
         network,
         (example,),
-        buffer,
+        buffer,  # type: ignore[arg-type]
         input_names=["waveforms"],
         output_names=[output],
         dynamic_axes={"waveforms": {0: "batch"}, output: {0: "batch"}},

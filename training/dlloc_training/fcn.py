@@ -46,7 +46,8 @@ class FCN(nn.Module):
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Logits; a sigmoid makes the image of them."""
-        return self.layers(waveforms)
+        logits: torch.Tensor = self.layers(waveforms)
+        return logits
 
 
 class LabelImage(nn.Module):

@@ -15,6 +15,10 @@ from seiscomp_dlloc.geometry import Grid
 class Axes(nn.Module):
     """Gaussian labels of a batch on the device of the network."""
 
+    x_km: torch.Tensor
+    y_km: torch.Tensor
+    z_km: torch.Tensor
+
     def __init__(self, grid: Grid):
         super().__init__()
         for name in ("x_km", "y_km", "z_km"):
@@ -66,7 +70,8 @@ class SlimModule(lightning.LightningModule):
     def _loss(self, batch: list[torch.Tensor], sigma: float) -> torch.Tensor:
         waveforms, points = batch
         label = self.axes.density(points, sigma, self.sigma_depth_km)
-        return -(label * self.network(waveforms)).sum((1, 2, 3)).mean()
+        loss: torch.Tensor = -(label * self.network(waveforms)).sum((1, 2, 3)).mean()
+        return loss
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Sizes of the network go along with its weights."""

@@ -24,7 +24,7 @@ class Example:
     ``first_break_s``: time after sample 0 of the earliest P among the live stations, on which the window is anchored.
     """
 
-    data: NDArray[np.float32]
+    data: NDArray[np.floating]
     valid: NDArray[np.bool_]
     hypocentres: FloatArray
     first_break_s: float

@@ -22,8 +22,8 @@ def model_input(example: Example, target: Target, window_start_s: float) -> NDAr
     """What inference would see: (3, station, sample), from ``window_start_s`` after the example's first sample."""
     count = len(target.stations)
     block = TraceBlock(
-        np.arange(count),  # type: ignore[arg-type]
-        example.data,  # type: ignore[arg-type]
+        np.arange(count),
+        np.asarray(example.data),
         example.valid,
         target.settings.sampling_rate_hz,
         0.0,

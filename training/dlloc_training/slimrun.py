@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, TensorDataset
 
 from .experiment import Experiment
@@ -37,7 +38,8 @@ def slim_network(experiment: Experiment, **sizes: Any) -> SlimFCN:
 def recorded_inputs(experiment: Experiment) -> tuple[torch.Tensor, torch.Tensor]:
     """Held-out events as they are, with right anchors: inputs and hypocentres padded as in training."""
     held, target = experiment.held_out, experiment.target
-    inputs, points = [], []
+    inputs: list[NDArray[np.float32]] = []
+    points = []
     for k in range(len(held.events)):
         example = held.recorded(k)
         inputs.append(model_input(example, target, example.first_break_s - target.settings.pretrigger_s))
@@ -48,7 +50,8 @@ def recorded_inputs(experiment: Experiment) -> tuple[torch.Tensor, torch.Tensor]
 def made_inputs(source: ExampleSource, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """``count`` augmented single events from held-out traces, the same for a seed."""
     rng = np.random.default_rng([seed, 2])
-    inputs, points = [], []
+    inputs: list[NDArray[np.float32]] = []
+    points = []
     while len(inputs) < count:
         data, where = source.draw(rng)
         if len(where) == 1:
@@ -72,11 +75,12 @@ def train_slim(
     """Train for ``steps`` optimizer steps; returns the checkpoint, which stands in ``folder`` and is renewed.
 
     A run whose folder holds a checkpoint goes on from it. ``start``: weights to begin with, from another checkpoint.
-    The curves are in ``folder``/curves/metrics.csv.
+    The curves are in ``folder``/curves/version_*/metrics.csv, one for each start.
     """
     lightning.seed_everything(seed, workers=True, verbose=False)
     # Convolutions along time run a quarter faster on CPUs with the channels innermost
-    network = slim_network(experiment, **sizes).to(memory_format=torch.channels_last)
+    network = slim_network(experiment, **sizes)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = SlimModule(network, experiment.target.grid, steps)
     if start is not None:
         module.load_state_dict(torch.load(start, map_location="cpu", weights_only=False)["state_dict"])
@@ -98,7 +102,8 @@ def train_slim(
         gradient_clip_val=5.0,
         log_every_n_steps=20,
         callbacks=[keep],
-        logger=CSVLogger(folder, name="curves", version=""),
+        # A new version for each start: a run that goes on must not delete the curves so far
+        logger=CSVLogger(folder, name="curves"),
         enable_model_summary=False,
         default_root_dir=folder,
     )

@@ -81,14 +81,16 @@ class TheoreticalEvents:
         decay = np.exp(rng.uniform(np.log(3.0), np.log(12.0), (len(chosen), 1)))
         traces = add_coda(traces, self.rate, rng, energy_ratio=rng.uniform(0.5, 4.0), decay_s=decay)
         settings = replace(self.target.settings, prefiltered=False, warmup_s=0.0)
-        model = LayeredTravelTimes(table.model.tops_km, table.model.vp_km_s, table.model.vs_km_s)
+        model = LayeredTravelTimes(
+            table.model.tops_km.tolist(), table.model.vp_km_s.tolist(), table.model.vs_km_s.tolist()
+        )
         flat = np.hypot(x[:, None] - self.target.positions_km[:, 0], y[:, None] - self.target.positions_km[:, 1])
         before_p = ORIGIN_S + model.times("P", flat, z[:, None])
         before_s = ORIGIN_S + model.times("S", flat, z[:, None])
         out = np.empty_like(traces)
         index = np.arange(traces.shape[2])
         for row, event in enumerate(chosen):
-            block = TraceBlock(index, traces[row], np.ones(traces[row].shape, bool), self.rate, 0.0)  # type: ignore[arg-type]
+            block = TraceBlock(index, traces[row], np.ones(traces[row].shape, bool), self.rate, 0.0)
             data = condition((block,), len(index), settings).data
             for station in index:
                 p, s = self.p_time[event, station], self.s_time[event, station]

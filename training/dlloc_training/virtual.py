@@ -113,7 +113,7 @@ class VirtualEvents:
         data = np.zeros((3, len(distance), samples), np.float32)
         valid = np.zeros(data.shape, bool)
         for station in np.nonzero(live)[0]:
-            donor = self._donor(rng, station, distance[station])
+            donor = self._donor(rng, int(station), distance[station])
             event, other = self.donors.event[donor], self.donors.station[donor]
             spread = max(distance[station], 3.0) / max(self.distance[event, other], 3.0)
             gain = 10.0 ** (size - self.size[event] - DISTANCE_DECAY * np.log10(spread))
@@ -134,7 +134,7 @@ class VirtualEvents:
         """The k-th recorded event itself."""
         event = self.events[k]
         return Example(
-            np.asarray(event.block.data, np.float32),
+            event.block.data,
             event.block.valid,
             self.hypocentres[k : k + 1],
             float(self.p_time[k][event.live].min()),

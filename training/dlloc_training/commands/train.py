@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         args.data,
         oklahoma(args.data),
         tables,
+        args.output,
         held_out=args.held_out,
         theoretical=args.theoretical,
         seed=args.seed,

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+from dlloc_training.fcn import FCN, IMAGE, LabelImage
+from dlloc_training.fit import Axes, FullModule
+from dlloc_training.frontend import CHANNELS, FrontEnd
+from dlloc_training.slim import Density, SlimFCN, SlimSettings
+from torch import nn
+
+from . import toy
+
+
+def slim(**sizes) -> SlimFCN:
+    torch.manual_seed(0)
+    return SlimFCN(
+        SlimSettings(
+            toy.STATIONS, toy.SAMPLES, toy.RATE, toy.GRID.shape, width=4, mixed=16, hidden=24, decoder=8, **sizes
+        )
+    ).eval()
+
+
+def test_the_full_network_has_the_papers_shape():
+    network = FCN(width=64)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convolutions) == 21
+    assert sum(isinstance(m, nn.Dropout) for m in network.modules()) == 2
+    assert max(m.out_channels for m in convolutions) == 1024
+    thin = LabelImage(FCN(width=2)).eval()
+    with torch.no_grad():
+        image = thin(torch.randn(1, 3, 30, 2048))
+    assert image.shape == (1, *IMAGE)
+    assert 0.0 <= image.min() <= image.max() <= 1.0
+
+
+def test_the_slim_image_is_a_probability():
+    with torch.no_grad():
+        image = Density(slim())(torch.randn(3, 3, toy.STATIONS, toy.SAMPLES))
+    assert image.shape == (3, *toy.GRID.shape)
+    assert torch.allclose(image.sum((1, 2, 3)), torch.ones(3), atol=1e-5)
+
+
+def test_the_slim_network_does_not_see_the_unit():
+    """Standardised logarithms: an event a hundred times stronger, noise and all, gives the same image."""
+    x = torch.randn(1, 3, toy.STATIONS, toy.SAMPLES)
+    with torch.no_grad():
+        one, two = slim()(x), slim()(100.0 * x)
+    assert torch.allclose(one, two, atol=1e-3)
+
+
+def test_a_batch_gives_what_single_events_give():
+    network = slim()
+    x = torch.randn(4, 3, toy.STATIONS, toy.SAMPLES)
+    with torch.no_grad():
+        together, alone = network(x), torch.cat([network(x[k : k + 1]) for k in range(4)])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_the_front_end_ignores_what_was_not_observed():
+    front = FrontEnd(toy.RATE)
+    x = torch.randn(1, 3, toy.STATIONS, toy.SAMPLES)
+    x[..., :300] = 0.0
+    x[:, :, 2] = 0.0
+    out = front(x)
+    assert out.shape == (1, CHANNELS, toy.STATIONS, toy.SAMPLES // 2)
+    assert not out[..., :149].any()
+    assert not out[:, :, 2].any()
+    assert torch.isfinite(out).all()
+    # Level and standardisation rest on the observed part alone
+    whole = front(torch.where(x == 0, torch.zeros_like(x), x))
+    assert torch.equal(out, whole)
+
+
+def test_the_front_end_shows_an_onset_within_a_tenth_of_a_second():
+    x = 1e-2 * torch.randn(1, 3, 1, toy.SAMPLES)
+    x[..., 600:] *= 10.0
+    ratio = FrontEnd(toy.RATE)(x)[0, 2, 0]
+    assert abs(int(ratio.argmax()) * 2 - 600) <= 4
+
+
+@pytest.mark.parametrize("sizes", [{"image": (3, 8, 9)}, {"samples": 1000}])
+def test_sizes_that_do_not_fit_are_refused(sizes):
+    settings = {"stations": 5, "samples": 1024, "sampling_rate_hz": 20.0, "image": (3, 8, 8)} | sizes
+    with pytest.raises(ValueError, match="multiple"):
+        SlimFCN(SlimSettings(**settings))
+
+
+def test_labels_are_gaussians_and_probabilities():
+    axes = Axes(toy.GRID)
+    nan = float("nan")
+    points = torch.tensor([[[5.0, -15.0, 5.0], [nan] * 3], [[nan] * 3, [nan] * 3], [[-25.0, 5, 5], [25.0, 5, 5]]])
+    label = axes.gaussians(points, 6.0, 3.0)
+    assert label.shape == (3, 2, *toy.GRID.shape)
+    assert float(label[0, 0].max()) == pytest.approx(1.0)
+    assert not label[1].any()
+    density = axes.density(points, 6.0, 3.0)
+    assert torch.allclose(density.sum((1, 2, 3)), torch.ones(3), atol=1e-5)
+    assert torch.allclose(density[1], torch.full_like(density[1], 1.0 / axes.nodes))
+    halves = density[2].sum((0, 1))
+    assert float(halves[:4].sum()) == pytest.approx(0.5, abs=1e-3)
+    flat = density[0].sum((0, 1)) @ torch.tensor(toy.GRID.x_km, dtype=torch.float32)
+    assert float(flat) == pytest.approx(5.0, abs=0.5)
+
+
+def test_the_full_network_learns_a_label():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, int(np.prod(toy.GRID.shape))), nn.Unflatten(1, toy.GRID.shape))
+    module = FullModule(network, toy.GRID, learning_rate=0.05)
+    module.log = lambda *_, **__: None  # no trainer here
+    batch = [torch.ones(2, 12), torch.tensor([[[5.0, 5.0, 5.0], [float("nan")] * 3]] * 2)]
+    optimizer = module.configure_optimizers()
+    losses = []
+    for _ in range(60):
+        loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.6 * losses[0]
