@@ -25,6 +25,7 @@ setup(
         "obspy>=1.4.2",
         "h5py>=3.10",
         "torch>=2.4",
+        "lightning>=2.4",
         "onnx>=1.16",
         "tqdm>=4.60",
     ],

@@ -1,6 +1,7 @@
 """Thresholds and scales of a passport, from held-out training events; never from test events."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,15 @@ from seiscomp_dlloc.records import LocationImage
 FloatArray = NDArray[np.float64]
 
 LEVELS = (0.68, 0.90)
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """What the values of an image are, and the width of the labels (km) that it was taught with."""
+
+    measure: Literal["density", "label"]
+    sigma_km: float
+    sigma_depth_km: float
 
 
 @dataclass(frozen=True)
@@ -39,12 +49,11 @@ def read(
     hypocentres_km: FloatArray,
     grid: Grid,
     settings: Calibration,
-    label_sigma_km: float,
-    label_sigma_depth_km: float,
+    kind: ImageKind,
 ) -> Readings:
-    """Decode density images (event, nz, ny, nx) whose events were at ``hypocentres_km`` (event, 3)."""
+    """Decode images (event, nz, ny, nx) whose events were at ``hypocentres_km`` (event, 3)."""
     peaks = tuple(
-        image_to_hypocenter(LocationImage(image, grid, "density"), settings, label_sigma_km, label_sigma_depth_km)
+        image_to_hypocenter(LocationImage(image, grid, kind.measure), settings, kind.sigma_km, kind.sigma_depth_km)
         for image in images
     )
     found = np.array([[p.x_km, p.y_km, p.z_km] for p in peaks])

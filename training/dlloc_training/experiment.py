@@ -35,6 +35,9 @@ OKLAHOMA_GRID = Grid(36.2, -97.25, -82.5, -106.5, 0.5, 3.0, 3.0, 1.25, 56, 72, 8
 OKLAHOMA_FULL_GRID = Grid(36.2, -97.25, -92.0, -149.225, 0.0, 2.35, 2.35, 0.4, 80, 128, 30)
 """Location image of the full-width network: the paper's 30 x 80 x 128 nodes over the same region."""
 
+GRIDS = {"slim": OKLAHOMA_GRID, "full": OKLAHOMA_FULL_GRID}
+"""Location image of each network."""
+
 OKLAHOMA_PREPROCESSING = Preprocessing(
     sampling_rate_hz=20.0,
     band_hz=(2.0, 8.0),

@@ -43,7 +43,51 @@ class Axes(nn.Module):
         return torch.where(mass > 0, image / mass.clamp_min(1e-20), torch.full_like(image, 1.0 / self.nodes))
 
 
-class SlimModule(lightning.LightningModule):
+class ImageModule(lightning.LightningModule):
+    """What the training of any network that returns a location image shares: labels, logging, validation."""
+
+    sigma_km: tuple[float, float]
+
+    def __init__(self, network: nn.Module, grid: Grid, steps: int, learning_rate: float, sigma_depth_km: float):
+        super().__init__()
+        self.network, self.axes = network, Axes(grid)
+        self.grid, self.steps, self.learning_rate = grid, steps, learning_rate
+        self.sigma_depth_km = sigma_depth_km
+
+    def loss(self, batch: list[torch.Tensor], sigma: float) -> torch.Tensor:
+        """Loss against labels of the given width (km)."""
+        raise NotImplementedError
+
+    def epicentre_map(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """(batch, ny, nx): higher where the epicentre is more likely."""
+        raise NotImplementedError
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Sizes of the network go along with its weights."""
+        settings = getattr(self.network, "settings", None)
+        if settings is not None:
+            checkpoint["slim_settings"] = asdict(settings)
+
+    def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
+        """One batch, at the label's width of the moment."""
+        first, last = self.sigma_km
+        loss = self.loss(batch, first + (last - first) * min(1.0, self.global_step / self.steps))
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: list[torch.Tensor], _: int, dataloader_idx: int = 0) -> None:
+        """Epicentre error of the highest node, and the loss at the final label width."""
+        waveforms, points = batch
+        name = ("recorded", "made")[dataloader_idx]
+        self.log(f"loss_{name}", self.loss(batch, self.sigma_km[1]), add_dataloader_idx=False)
+        place = self.epicentre_map(waveforms).flatten(1).argmax(1)
+        x, y = self.axes.x_km[place % self.grid.nx], self.axes.y_km[place // self.grid.nx]
+        error = torch.hypot(x - points[:, 0, 0], y - points[:, 0, 1])
+        self.log(f"km_{name}", error.mean(), prog_bar=True, add_dataloader_idx=False)
+        self.log(f"median_km_{name}", error.median(), add_dataloader_idx=False)
+
+
+class SlimModule(ImageModule):
     """Cross-entropy against a Gaussian that narrows from ``sigma_km[0]`` to ``sigma_km[1]`` while training goes on.
 
     AdamW with warm-up and cosine; ``steps`` is the length of the schedule in optimizer steps.
@@ -58,44 +102,20 @@ class SlimModule(lightning.LightningModule):
         sigma_km: tuple[float, float] = (6.0, 3.0),
         sigma_depth_km: float = 1.5,
     ):
-        super().__init__()
-        self.network, self.axes = network, Axes(grid)
-        self.grid, self.steps, self.learning_rate = grid, steps, learning_rate
-        self.sigma_km, self.sigma_depth_km = sigma_km, sigma_depth_km
+        super().__init__(network, grid, steps, learning_rate, sigma_depth_km)
+        self.sigma_km = sigma_km
 
-    def _sigma(self) -> float:
-        first, last = self.sigma_km
-        return first + (last - first) * min(1.0, self.global_step / self.steps)
-
-    def _loss(self, batch: list[torch.Tensor], sigma: float) -> torch.Tensor:
+    def loss(self, batch: list[torch.Tensor], sigma: float) -> torch.Tensor:
+        """Cross-entropy of the probability image."""
         waveforms, points = batch
         label = self.axes.density(points, sigma, self.sigma_depth_km)
         loss: torch.Tensor = -(label * self.network(waveforms)).sum((1, 2, 3)).mean()
         return loss
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Sizes of the network go along with its weights."""
-        settings = getattr(self.network, "settings", None)
-        if settings is not None:
-            checkpoint["slim_settings"] = asdict(settings)
-
-    def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
-        """One batch."""
-        loss = self._loss(batch, self._sigma())
-        self.log("loss", loss, prog_bar=True)
-        return loss
-
-    def validation_step(self, batch: list[torch.Tensor], _: int, dataloader_idx: int = 0) -> None:
-        """Epicentre error of the node of highest probability, and the loss at the final label width."""
-        waveforms, points = batch
-        name = ("recorded", "made")[dataloader_idx]
-        self.log(f"loss_{name}", self._loss(batch, self.sigma_km[1]), add_dataloader_idx=False)
-        flat = self.network(waveforms).exp().sum(1)
-        place = flat.flatten(1).argmax(1)
-        x, y = self.axes.x_km[place % self.grid.nx], self.axes.y_km[place // self.grid.nx]
-        error = torch.hypot(x - points[:, 0, 0], y - points[:, 0, 1])
-        self.log(f"km_{name}", error.mean(), prog_bar=True, add_dataloader_idx=False)
-        self.log(f"median_km_{name}", error.median(), add_dataloader_idx=False)
+    def epicentre_map(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """Probability summed over depth."""
+        image: torch.Tensor = self.network(waveforms)
+        return image.exp().sum(1)
 
     def configure_optimizers(self) -> Any:
         """AdamW, linear warm-up over 100 steps, cosine to 0.3 % of the rate."""
@@ -109,28 +129,31 @@ class SlimModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class FullModule(lightning.LightningModule):
+class FullModule(ImageModule):
     """Binary cross-entropy against Zhang's Gaussian label, Adam 1e-4."""
 
     def __init__(
         self,
         network: nn.Module,
         grid: Grid,
+        steps: int = 1,
         learning_rate: float = 1e-4,
         sigma_km: float = 6.0,
         sigma_depth_km: float = 3.0,
     ):
-        super().__init__()
-        self.network, self.axes, self.grid = network, Axes(grid), grid
-        self.learning_rate, self.sigma_km, self.sigma_depth_km = learning_rate, sigma_km, sigma_depth_km
+        super().__init__(network, grid, steps, learning_rate, sigma_depth_km)
+        self.sigma_km = (sigma_km, sigma_km)
 
-    def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
-        """One batch."""
+    def loss(self, batch: list[torch.Tensor], sigma: float) -> torch.Tensor:
+        """Binary cross-entropy of the image, over all nodes."""
         waveforms, points = batch
-        label = self.axes.gaussians(points, self.sigma_km, self.sigma_depth_km).amax(1)
-        loss = functional.binary_cross_entropy_with_logits(self.network(waveforms), label)
-        self.log("loss", loss, prog_bar=True)
-        return loss
+        label = self.axes.gaussians(points, sigma, self.sigma_depth_km).amax(1)
+        return functional.binary_cross_entropy_with_logits(self.network(waveforms), label)
+
+    def epicentre_map(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """Logits, the largest over depth."""
+        image: torch.Tensor = self.network(waveforms)
+        return image.amax(1)
 
     def configure_optimizers(self) -> Any:
         """Adam with a fixed rate, as in the paper."""

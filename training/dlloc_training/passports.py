@@ -6,6 +6,7 @@ from typing import Any
 
 from seiscomp_dlloc import __version__
 
+from .calibration import ImageKind
 from .moveout import MoveoutModel
 from .network import Target
 
@@ -22,9 +23,7 @@ def passport_document(
     calibration: dict[str, float],
     provenance: dict[str, Any],
     skill: dict[str, Any],
-    measure: str = "density",
-    label_sigma_km: float,
-    label_sigma_depth_km: float,
+    kind: ImageKind,
     min_stations: int = 8,
 ) -> dict[str, Any]:
     """The JSON document of a fixed network's volume model, without the hash that embedding adds."""
@@ -56,9 +55,9 @@ def passport_document(
         "representation": {"kind": "stations", "missing": "zero", "inputs": ["waveforms"]},
         "head": {
             "kind": "volume",
-            "measure": measure,
-            "label_sigma_km": label_sigma_km,
-            "label_sigma_depth_km": label_sigma_depth_km,
+            "measure": kind.measure,
+            "label_sigma_km": kind.sigma_km,
+            "label_sigma_depth_km": kind.sigma_depth_km,
             "grid": {
                 key: getattr(grid, key)
                 for key in (

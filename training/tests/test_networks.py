@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from dlloc_training.experiment import OKLAHOMA_FULL_GRID
 from dlloc_training.fcn import FCN, IMAGE, LabelImage
 from dlloc_training.fit import Axes, FullModule
 from dlloc_training.frontend import CHANNELS, FrontEnd
+from dlloc_training.runs import load_network
 from dlloc_training.slim import Density, SlimFCN, SlimSettings
 from torch import nn
 
@@ -116,3 +118,15 @@ def test_the_full_network_learns_a_label():
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_a_checkpoint_of_the_full_network_becomes_a_label_image(tmp_path):
+    network = FCN(width=2)
+    assert OKLAHOMA_FULL_GRID.shape == IMAGE
+    module = FullModule(network, OKLAHOMA_FULL_GRID)
+    torch.save({"state_dict": module.state_dict()}, tmp_path / "last.ckpt")
+    kept = load_network(tmp_path / "last.ckpt")
+    assert kept.kind.measure == "label"
+    x = torch.randn(1, 3, 30, 2048)
+    with torch.no_grad():
+        assert torch.equal(kept.network(x), torch.sigmoid(network.eval()(x)))

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 from dlloc_training.augment import Augmentation, anchor_error, damaged, smaller, superposed
-from dlloc_training.calibration import Readings, covariance_scale, thresholds
+from dlloc_training.calibration import ImageKind, Readings, covariance_scale, thresholds
 from dlloc_training.experiment import HELD_OUT_FILE, draw_held_out, held_out_of, split_events
 from dlloc_training.export import half_exact, parity, to_onnx, write_model
 from dlloc_training.passports import passport_document
+from dlloc_training.release import held_out_inputs, images_of, noise_inputs
+from dlloc_training.runs import load_network, train_slim
 from dlloc_training.sampler import ExampleStream
-from dlloc_training.slim import Density
-from dlloc_training.slimexport import held_out_inputs, images_of, noise_inputs
-from dlloc_training.slimrun import load_slim, train_slim
 
 from seiscomp_dlloc.decode import ImagePeak
 from seiscomp_dlloc.errors import ModelError, SettingError
@@ -28,7 +27,7 @@ SIZES = {"width": 8, "mixed": 32, "hidden": 48, "decoder": 8, "dropout": 0.0}
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     experiment = toy.experiment()
-    checkpoint = train_slim(experiment, folder, steps=12, batch=4, workers=0, every=6, **SIZES)
+    checkpoint = train_slim(experiment, folder, steps=12, batch=4, workers=0, every=6, sizes=SIZES)
     return experiment, folder, checkpoint
 
 
@@ -45,7 +44,7 @@ def test_training_lowers_the_loss_and_writes_curves(trained):
 def test_a_run_goes_on_from_its_checkpoint(trained):
     experiment, folder, checkpoint = trained
     before = torch.load(checkpoint, weights_only=False)
-    train_slim(experiment, folder, steps=16, batch=4, workers=0, every=4, **SIZES)
+    train_slim(experiment, folder, steps=16, batch=4, workers=0, every=4, sizes=SIZES)
     after = torch.load(checkpoint, weights_only=False)
     assert before["global_step"] == 12
     assert after["global_step"] == 16
@@ -56,7 +55,7 @@ def test_a_run_goes_on_from_its_checkpoint(trained):
 
 def test_an_exported_model_is_loaded_by_the_plugin_and_agrees_with_torch(trained, tmp_path):
     experiment, _, checkpoint = trained
-    network = Density(load_slim(experiment, checkpoint)).eval()
+    network = load_network(checkpoint).network
     inputs, _ = held_out_inputs(experiment, 0)
     path = tmp_path / "toy.onnx"
     write_model(path, network, document(experiment), inputs[:1], inputs)
@@ -70,7 +69,7 @@ def test_an_exported_model_is_loaded_by_the_plugin_and_agrees_with_torch(trained
 
 def test_a_network_that_onnx_runs_differently_is_not_exported(trained, tmp_path, monkeypatch):
     experiment, _, checkpoint = trained
-    network = Density(load_slim(experiment, checkpoint)).eval()
+    network = load_network(checkpoint).network
     inputs, _ = held_out_inputs(experiment, 0)
     data = to_onnx(network, torch.from_numpy(half_exact(inputs[:1])))
     assert parity(data, network, inputs[:2]) <= 1.0
@@ -93,8 +92,7 @@ def document(experiment):
         calibration={"peak_threshold": 0.2, "covariance_scale": 1.0},
         provenance={"data": "toy"},
         skill={},
-        label_sigma_km=6.0,
-        label_sigma_depth_km=3.0,
+        kind=ImageKind("density", 6.0, 3.0),
         min_stations=4,
     )
 

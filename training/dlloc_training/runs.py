@@ -1,6 +1,6 @@
-"""One training run of the slim network: loaders, trainer, checkpoints, curves."""
+"""Training runs of the two networks: loaders, trainer, checkpoints, curves."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,22 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from .calibration import ImageKind
 from .experiment import Experiment
-from .fit import SlimModule
+from .fcn import FCN, LabelImage
+from .fit import FullModule, ImageModule, SlimModule
 from .sampler import ExampleSource, ExampleStream, model_input
-from .slim import SlimFCN, SlimSettings
+from .slim import Density, SlimFCN, SlimSettings
 
 CHECKPOINT = "last.ckpt"
 MADE_VALIDATION = 120
+LABEL_SIGMA_KM, LABEL_SIGMA_DEPTH_KM = 3.0, 1.5
+"""Final width of the slim network's labels."""
+FULL_SIGMA_KM, FULL_SIGMA_DEPTH_KM = 6.0, 3.0
+"""Width of the full network's labels."""
 
 
 def slim_network(experiment: Experiment, **sizes: Any) -> SlimFCN:
@@ -65,25 +72,49 @@ def train_slim(
     folder: Path,
     *,
     steps: int,
+    start: Path | None = None,
+    learning_rate: float = 2e-3,
+    sigma_km: tuple[float, float] = (6.0, LABEL_SIGMA_KM),
+    sizes: dict[str, Any] | None = None,
+    **options: Any,
+) -> Path:
+    """Train the slim network; returns the checkpoint. ``start``: a checkpoint whose weights are the first ones.
+
+    ``sizes`` go to :class:`SlimSettings`, ``options`` to :func:`fit`.
+    """
+    network = slim_network(experiment, **(sizes or {}))
+    # Convolutions along time run a quarter faster on CPUs with the channels innermost
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = SlimModule(network, experiment.target.grid, steps, learning_rate, sigma_km, LABEL_SIGMA_DEPTH_KM)
+    if start is not None:
+        module.load_state_dict(torch.load(start, map_location="cpu", weights_only=False)["state_dict"])
+    return fit(module, experiment, folder, **options)
+
+
+def train_full(experiment: Experiment, folder: Path, *, steps: int, width: int = 64, **options: Any) -> Path:
+    """Train the network of Zhang et al. (2020) as they did; ``options`` go to :func:`fit`. Meant for a GPU."""
+    module = FullModule(
+        FCN(width), experiment.target.grid, steps, sigma_km=FULL_SIGMA_KM, sigma_depth_km=FULL_SIGMA_DEPTH_KM
+    )
+    return fit(module, experiment, folder, **options)
+
+
+def fit(
+    module: ImageModule,
+    experiment: Experiment,
+    folder: Path,
+    *,
     batch: int = 16,
     seed: int = 0,
     workers: int = 1,
     every: int = 200,
-    start: Path | None = None,
-    **sizes: Any,
 ) -> Path:
-    """Train for ``steps`` optimizer steps; returns the checkpoint, which stands in ``folder`` and is renewed.
+    """Train for ``module.steps`` optimizer steps; returns the checkpoint, which stands in ``folder`` and is renewed.
 
-    A run whose folder holds a checkpoint goes on from it. ``start``: weights to begin with, from another checkpoint.
-    The curves are in ``folder``/curves/version_*/metrics.csv, one for each start.
+    A run whose folder holds a checkpoint goes on from it. The curves are in ``folder``/curves/version_*/metrics.csv,
+    one for each start.
     """
     lightning.seed_everything(seed, workers=True, verbose=False)
-    # Convolutions along time run a quarter faster on CPUs with the channels innermost
-    network = slim_network(experiment, **sizes)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module = SlimModule(network, experiment.target.grid, steps)
-    if start is not None:
-        module.load_state_dict(torch.load(start, map_location="cpu", weights_only=False)["state_dict"])
     loader = DataLoader(
         ExampleStream(experiment.training, seed), batch_size=batch, num_workers=workers, persistent_workers=workers > 0
     )
@@ -95,7 +126,7 @@ def train_slim(
         folder, save_last=True, save_top_k=0, every_n_train_steps=every, enable_version_counter=False
     )
     trainer = lightning.Trainer(
-        max_steps=steps,
+        max_steps=module.steps,
         val_check_interval=every,
         limit_val_batches=1.0,
         num_sanity_val_steps=0,
@@ -113,15 +144,26 @@ def train_slim(
     return previous
 
 
-def load_slim(experiment: Experiment, checkpoint: Path) -> SlimFCN:
-    """The network of a checkpoint, in evaluation mode."""
+@dataclass(frozen=True)
+class Kept:
+    """A trained network as it is exported, in evaluation mode, and what its images are."""
+
+    network: nn.Module
+    kind: ImageKind
+    architecture: str
+    description: str
+
+
+def load_network(checkpoint: Path) -> Kept:
+    """The network of a checkpoint: densities (slim) or label images (full width)."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    network = SlimFCN(SlimSettings(**state["slim_settings"]))
-    module = SlimModule(network, experiment.target.grid, 1)
-    module.load_state_dict(state["state_dict"])
-    return network.eval()
-
-
-def settings_of(network: SlimFCN) -> dict[str, Any]:
-    """Sizes of a network, as a checkpoint and a passport keep them."""
-    return asdict(network.settings)
+    weights = {key.removeprefix("network."): value for key, value in state["state_dict"].items()}
+    if "slim_settings" in state:
+        slim = SlimFCN(SlimSettings(**state["slim_settings"]))
+        slim.load_state_dict(weights)
+        kind = ImageKind("density", LABEL_SIGMA_KM, LABEL_SIGMA_DEPTH_KM)
+        return Kept(Density(slim).eval(), kind, "dlloc_training.slim.SlimFCN", "Slim fully convolutional network")
+    full = FCN(weights["layers.0.weight"].shape[0])
+    full.load_state_dict(weights)
+    kind = ImageKind("label", FULL_SIGMA_KM, FULL_SIGMA_DEPTH_KM)
+    return Kept(LabelImage(full).eval(), kind, "dlloc_training.fcn.FCN", "Fully convolutional network")

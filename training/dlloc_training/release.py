@@ -1,4 +1,4 @@
-"""Calibration and export of a slim network."""
+"""Calibration and export of a trained network."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,11 @@ from .export import write_model
 from .network import Target
 from .noise import model_noise, random_levels
 from .passports import passport_document
+from .runs import load_network
 from .sampler import model_input
-from .slim import Density
-from .slimrun import load_slim
 
 FloatArray = NDArray[np.float64]
 
-LABEL_SIGMA_KM, LABEL_SIGMA_DEPTH_KM = 3.0, 1.5
 PEAK_RADIUS_KM = 10.0
 VARIANTS = 6
 NOISE_WINDOWS = 300
@@ -28,7 +26,7 @@ _BATCH = 25
 
 
 def images_of(network: torch.nn.Module, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Density images (event, nz, ny, nx) of inputs (event, 3, station, sample)."""
+    """Images (event, nz, ny, nx) of inputs (event, 3, station, sample)."""
     with torch.no_grad():
         parts = [network(torch.from_numpy(inputs[k : k + _BATCH])).numpy() for k in range(0, len(inputs), _BATCH)]
     return np.concatenate(parts)
@@ -80,7 +78,7 @@ def theoretical_input(experiment: Experiment, seed: int) -> NDArray[np.float32]:
     return data[None] * np.float32(min(1.0, 1e4 / np.abs(data).max()))
 
 
-def export_slim(
+def release(
     experiment: Experiment,
     checkpoint: Path,
     path: Path,
@@ -91,14 +89,15 @@ def export_slim(
     report: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Calibrate, check and write the model; returns what the passport says of its skill."""
-    network = Density(load_slim(experiment, checkpoint)).eval()
+    kept = load_network(checkpoint)
+    network, kind = kept.network, kept.kind
     grid = experiment.target.grid
     inputs, points = held_out_inputs(experiment, seed)
-    readings = read(images_of(network, inputs), points, grid, raw(PEAK_RADIUS_KM), LABEL_SIGMA_KM, LABEL_SIGMA_DEPTH_KM)
+    readings = read(images_of(network, inputs), points, grid, raw(PEAK_RADIUS_KM), kind)
     clean = slice(0, len(experiment.held_out.events))
     horizontal, depth = covariance_scale(readings)
     noise = images_of(network, noise_inputs(experiment, seed))
-    at_noise = read(noise, np.zeros((len(noise), 3)), grid, raw(PEAK_RADIUS_KM), LABEL_SIGMA_KM, LABEL_SIGMA_DEPTH_KM)
+    at_noise = read(noise, np.zeros((len(noise), 3)), grid, raw(PEAK_RADIUS_KM), kind)
     event_peaks = np.array([peak.peak for peak in readings.peaks])
     noise_peaks = np.array([peak.peak for peak in at_noise.peaks])
     low, silent = thresholds(event_peaks, noise_peaks)
@@ -120,8 +119,8 @@ def export_slim(
         experiment.moveout,
         name=name,
         version=version,
-        description="Slim fully convolutional network on the station tensor of the Oklahoma network of Zhang et al. "
-        "(2020), trained on recorded, re-timed virtual and theoretical events. Station coordinates are estimates.",
+        description=f"{kept.description} on the station tensor of the Oklahoma network of Zhang et al. (2020), trained "
+        "on recorded, re-timed virtual and theoretical events. Station coordinates are estimates.",
         calibration={
             "peak_threshold": round(low, 4),
             "no_event_threshold": round(silent, 4),
@@ -137,14 +136,13 @@ def export_slim(
             f"{len(experiment.held_out.events)} were held out; virtual events made of the others; theoretical "
             "seismograms of six layered models of central Oklahoma",
             "velocity_model": "straight rays calibrated on the training events",
-            "architecture": "dlloc_training.slim.SlimFCN",
+            "architecture": kept.architecture,
             "parameters": parameters,
             "seed": seed,
             "license": "weights of this project",
         },
         skill=skill,
-        label_sigma_km=LABEL_SIGMA_KM,
-        label_sigma_depth_km=LABEL_SIGMA_DEPTH_KM,
+        kind=kind,
     )
     example = theoretical_input(experiment, seed)
     write_model(path, network, document, example, inputs[:8])
