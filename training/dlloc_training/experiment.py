@@ -32,7 +32,7 @@ FloatArray = NDArray[np.float64]
 OKLAHOMA_GRID = Grid(36.2, -97.25, -82.5, -106.5, 0.5, 3.0, 3.0, 1.25, 56, 72, 8)
 """Slim location image of the Oklahoma network: 3 km cells, eight depths."""
 
-OKLAHOMA_FULL_GRID = Grid(36.2, -97.25, -92.0, -149.225, 0.0, 2.35, 2.35, 0.4, 80, 128, 30)
+OKLAHOMA_FULL_GRID = Grid(36.2, -97.25, -101.6, -118.5, 0.0, 1.6, 3.0, 0.4, 128, 80, 30)
 """Location image of the full-width network: the paper's 30 x 80 x 128 nodes over the same region."""
 
 GRIDS = {"slim": OKLAHOMA_GRID, "full": OKLAHOMA_FULL_GRID}
