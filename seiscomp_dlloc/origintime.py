@@ -1,5 +1,6 @@
 """Origin time where the model gives none: from picks, or from stacking the waveforms along the predicted moveout."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,8 +126,7 @@ def moveout(conditioned: Conditioned, predicted_s: Mapping[Phase, FloatArray], s
     """
     rate = conditioned.sampling_rate_hz
     steps = max(int(np.ceil((end - start) * rate)) + 1, 1)
-    offsets = np.arange(steps) / rate
-    stations = conditioned.data.shape[1]
+    stations, samples = conditioned.data.shape[1:]
     parts, counts = np.zeros((stations, steps)), np.zeros((stations, steps))
     # The window of k samples that begins with the onset ends k - 1 samples later, half a sample more on average
     first = start - conditioned.starttime + (round(STA_S * rate) - 0.5) / rate
@@ -134,23 +134,27 @@ def moveout(conditioned: Conditioned, predicted_s: Mapping[Phase, FloatArray], s
         if phase not in predicted_s:
             continue
         measure, known = _onsets(conditioned, rows)
+        weight = PHASE_WEIGHT[phase]
         for station in np.flatnonzero(known.any(axis=-1) & np.isfinite(predicted_s[phase])):
-            place = (first + predicted_s[phase][station] + offsets) * rate
-            whole = np.floor(place).astype(int)
-            inside = (whole >= 0) & (whole + 1 < known.shape[-1])
-            at = np.where(inside, whole, 0)
-            inside &= known[station, at] & known[station, np.minimum(at + 1, known.shape[-1] - 1)]
+            # Candidates and samples have the same step, so one shift and one share serve all of them
+            place = float((first + predicted_s[phase][station]) * rate)
+            whole = math.floor(place)
             share = place - whole
-            value = (
-                measure[station, at] * (1 - share) + measure[station, np.minimum(at + 1, known.shape[-1] - 1)] * share
-            )
-            parts[station] += PHASE_WEIGHT[phase] * np.where(inside, value, 0.0)
-            counts[station] += PHASE_WEIGHT[phase] * inside
+            low, high = max(-whole, 0), min(samples - 1 - whole, steps)
+            if high <= low:
+                continue
+            here, after = slice(low + whole, high + whole), slice(low + whole + 1, high + whole + 1)
+            inside = known[station, here] & known[station, after]
+            value = measure[station, here] * (1.0 - share) + measure[station, after] * share
+            parts[station, low:high] += weight * np.where(inside, value, 0.0)
+            counts[station, low:high] += weight * inside
+    offsets = np.arange(steps) / rate
     return Moveout(start + offsets, _mean(parts.sum(axis=0), counts.sum(axis=0)), parts, counts)
 
 
 def _mean(total: FloatArray, count: FloatArray) -> FloatArray:
-    enough = (count > 0) & (count >= 0.5 * float(np.max(count, initial=0.0)))
+    """Mean (..., n), NaN where less than half of the largest weight of the row takes part."""
+    enough = (count > 0) & (count >= 0.5 * np.max(count, axis=-1, initial=0.0, keepdims=True))
     return np.where(enough, total / np.where(count > 0, count, 1.0), np.nan)
 
 
@@ -185,11 +189,8 @@ def from_moveout(stack: Moveout) -> OriginTime | None:
     best, total, count = _peak(stack.stack), stack.parts.sum(axis=0), stack.counts.sum(axis=0)
     step = float(stack.times[1] - stack.times[0]) if stack.times.size > 1 else 0.0
     near = np.abs(np.arange(stack.times.size) - best) * step <= 2.0
-    left_out = []
-    for station in used:
-        without = _mean(total - stack.parts[station], count - stack.counts[station])
-        without = np.where(near, without, np.nan)
-        left_out.append(_peak(without) if np.any(np.isfinite(without)) else best)
+    without = np.where(near, _mean(total - stack.parts[used], count - stack.counts[used]), np.nan)
+    left_out = [_peak(row) if np.any(np.isfinite(row)) else best for row in without]
     values = np.asarray(left_out) * step
     n = used.size
     sigma = np.sqrt((n - 1) / n * np.sum((values - values.mean()) ** 2))

@@ -91,7 +91,8 @@ class Solver:
         """The solution that goes with the model's ``estimate``."""
         place = (estimate.latitude, estimate.longitude, estimate.depth_km)
         network = predict(*place, case.stations, self.travel_times)
-        used = np.array([station.id in set(case.input.used) for station in case.stations])
+        in_use = frozenset(case.input.used)
+        used = np.array([station.id in in_use for station in case.stations])
         seen, pick_network, notes = self._picks(case, place)
         stack = self._stack(case, network, used)
         time, sigma, weights, time_note = self._time(case, estimate, network, used, seen, pick_network, stack)
