@@ -141,8 +141,8 @@ def _onsets(ratio: FloatArray, rate: float) -> tuple[NDArray[np.int64], NDArray[
 def first_break(conditioned: Conditioned, trigger: Trigger) -> Anchor:
     """The first break of the trigger's event.
 
-    The earliest pick in use by the trigger that lies within the data, where there is one. Otherwise from network STA/LTA,
-    in four steps:
+    The earliest pick in use by the trigger that lies within the data, where there is one. Otherwise from network
+    STA/LTA, in four steps:
 
     1. onsets (a station's ratio crosses 4) on the whole record; those from 15 s before to 30 s after the trigger's
        time are candidates, so the trigger's time limits the choice and does nothing else;

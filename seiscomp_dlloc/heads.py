@@ -4,7 +4,7 @@ A new kind of answer is one more function in :data:`HEADS` (and a branch of the 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .decode import image_from_output, image_to_hypocenter, slice_at_depth, vector_to_parameters
 from .errors import ModelError
 from .passport import Passport
-from .records import LocationImage
+from .records import DepthType, LocationImage
 
 FloatArray = NDArray[np.float64]
 
@@ -38,6 +38,7 @@ class Estimate:
     magnitude: float | None = None
     magnitude_sigma: float | None = None
     image: LocationImage | None = None
+    depth_type: DepthType = "from location"
     notes: tuple[str, ...] = ()
 
 
@@ -73,6 +74,7 @@ def _volume(outputs: Mapping[str, NDArray[Any]], passport: Passport, fixed_depth
         secondary_peaks=peak.secondary_peaks,
         at_edge=peak.edge,
         image=image,
+        depth_type="from location" if fixed_depth_km is None else "operator assigned",
         notes=tuple(notes),
     )
 
@@ -83,11 +85,13 @@ def _vector(outputs: Mapping[str, NDArray[Any]], passport: Passport, fixed_depth
     got = vector_to_parameters(values, passport.head["parameters"], passport.frame, passport.calibration)
     covariance, depth = got.covariance_km2.copy(), got.depth_km
     notes: list[str] = []
+    depth_type: DepthType = "from location"
     if fixed_depth_km is not None or depth is None:
         covariance[2, :] = covariance[:, 2] = np.nan
     if fixed_depth_km is not None:
-        depth = fixed_depth_km
+        depth, depth_type = fixed_depth_km, "operator assigned"
     elif depth is None:
+        depth_type = "other"
         depth = float(np.mean(passport.region.depth_km))
         notes.append("the model gives no depth: the middle of its depth range is written")
     latitude, longitude = (float(v) for v in passport.frame.to_geographic(got.x_km, got.y_km))
@@ -100,6 +104,7 @@ def _vector(outputs: Mapping[str, NDArray[Any]], passport: Passport, fixed_depth
         time_sigma_s=got.time_sigma_s,
         magnitude=got.magnitude,
         magnitude_sigma=got.magnitude_sigma,
+        depth_type=depth_type,
         notes=tuple(notes),
     )
 
@@ -121,7 +126,10 @@ def read(outputs: Mapping[str, NDArray[Any]], passport: Passport, fixed_depth_km
         raise ModelError(f"model {passport.name}: answers of kind {kind!r} are not known here; update seiscomp_dlloc")
     estimate = HEADS[kind](outputs, passport, fixed_depth_km)
     low, high = passport.region.depth_km
+    notes = []
     if not low <= estimate.depth_km <= high:
-        note = f"depth {estimate.depth_km:.1f} km is outside the model's {low:g} to {high:g} km"
-        return Estimate(**{**estimate.__dict__, "notes": (*estimate.notes, note)})
-    return estimate
+        notes.append(f"depth {estimate.depth_km:.1f} km is outside the model's {low:g} to {high:g} km")
+    trained = passport.region.magnitude
+    if estimate.magnitude is not None and trained is not None and not trained[0] <= estimate.magnitude <= trained[1]:
+        notes.append(f"magnitude {estimate.magnitude:.1f} is outside the model's {trained[0]:g} to {trained[1]:g}")
+    return replace(estimate, notes=(*estimate.notes, *notes)) if notes else estimate

@@ -77,12 +77,12 @@ class Located:
 def required_window(trigger: Trigger, passport: Passport, magnitude: bool = True) -> tuple[float, float]:
     """Start and end (POSIX s) of the waveforms that locating ``trigger`` needs.
 
-    The first break lies at the earliest pick, else from 15 s before to 30 s after the trigger's time; the model's
-    window starts the pre-trigger time before it. Before that: filter warm-up and STA/LTA's long window. With
+    The first break lies at the earliest pick in use, else from 15 s before to 30 s after the trigger's time; the
+    model's window starts the pre-trigger time before it. Before that: filter warm-up and STA/LTA's long window. With
     ``magnitude``, and unless the model wants filtered waveforms, half a minute more for ML.
     """
     settings = passport.preprocessing
-    times = [pick.time for pick in trigger.picks]
+    times = [pick.time for pick in trigger.picks if pick.used]
     earliest = min(times) if times else trigger.time - SEARCH_BEFORE_S
     latest = earliest if times else trigger.time + SEARCH_AFTER_S
     before = max(settings.pretrigger_s, LTA_S + STA_S) + settings.warmup_s + 1.0

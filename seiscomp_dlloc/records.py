@@ -169,6 +169,10 @@ class LocationImage:
     measure: Literal["density", "label"]
 
 
+DepthType = Literal["from location", "operator assigned", "other"]
+"""Where a depth comes from, in the words that QuakeML and SCML share; ``other``: a default, nothing was estimated."""
+
+
 @dataclass(frozen=True)
 class Hypocenter:
     """Where and when. ``covariance_km2`` (3, 3): x east, y north, z down; NaN where unknown."""
@@ -179,6 +183,7 @@ class Hypocenter:
     covariance_km2: NDArray[np.float64]
     time: float
     time_sigma_s: float | None = None
+    depth_type: DepthType = "from location"
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Solver:
         seen, pick_network, notes = self._picks(case, place)
         stack = self._stack(case, network, used)
         time, sigma, weights, time_note = self._time(case, estimate, network, used, seen, pick_network, stack)
-        hypocenter = Hypocenter(*place, estimate.covariance_km2, time, sigma)
+        hypocenter = Hypocenter(*place, estimate.covariance_km2, time, sigma, estimate.depth_type)
         magnitude, magnitude_note = self._magnitude(case, estimate, hypocenter)
         abstention = self._judge(case, estimate, hypocenter, network, used, stack)
         distances = network.distance_km[used]

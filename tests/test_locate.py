@@ -276,6 +276,8 @@ def test_fixed_depth_is_kept(model, stream):
     assert np.isnan(solution.hypocenter.covariance_km2[2, 2])
     assert np.all(np.isfinite(solution.hypocenter.covariance_km2[:2, :2]))
     assert "depth fixed at 3.3 km" in solution.notes
+    assert solution.hypocenter.depth_type == "operator assigned"
+    assert locate(TRIGGER, stream, INVENTORY, model).hypocenter.depth_type == "from location"
 
 
 def test_no_response_no_magnitude_and_a_note(model, stream, folder):
@@ -319,6 +321,20 @@ def test_snapshots_and_a_vector_head_with_its_own_time_and_magnitude(folder, str
     assert solution.magnitude.value == pytest.approx(2.2)
     assert solution.peak is None
     assert np.all(np.isnan(solution.hypocenter.covariance_km2))
+
+
+def test_a_depth_or_magnitude_that_the_model_was_not_trained_for_is_noted(folder):
+    parameters = [row for row in VECTOR["parameters"] if row["name"] != "depth"]
+    document = passport_document(head={**VECTOR, "parameters": parameters}, region__magnitude=[1.0, 3.0])
+    model = tinymodels.load(tinymodels.fixed_vector(document, [-0.4, 0.4, 1.25, 4.2, 0.3]), folder)
+    got = heads.read({"vector": np.array([-0.4, 0.4, 1.25, 4.2, 0.3])}, model.passport)
+    assert got.depth_type == "other"
+    assert [note for note in got.notes if "outside" in note] == ["magnitude 4.2 is outside the model's 1 to 3"]
+    low, high = model.passport.region.depth_km
+    got = heads.read({"vector": np.array([-0.4, 0.4, 1.25, 2.0, 0.3])}, model.passport, high + 5.0)
+    assert [note for note in got.notes if "outside" in note] == [
+        f"depth {high + 5:.1f} km is outside the model's {low:g} to {high:g} km"
+    ]
 
 
 class Recorder:
@@ -367,6 +383,13 @@ def test_the_required_window_holds_all_that_is_used(model, stream):
     first = min(p.time for p in PICKED.picks)
     assert first - 20 < start <= first - 2 - 5
     assert first + 10.8 <= end < first + 15
+    # A pick that whoever located the trigger threw out anchors nothing, so it must not move the window
+    early = Pick("pick/early", first - 300.0, "XX", "A1", phase="P", used=False)
+    assert required_window(replace(PICKED, picks=(early, *PICKED.picks)), model.passport, magnitude=False) == (
+        start,
+        end,
+    )
+    assert required_window(replace(TRIGGER, picks=(early,)), model.passport) == required_window(TRIGGER, model.passport)
     cut = stream.slice(obspy.UTCDateTime(start), obspy.UTCDateTime(end))
     whole, part = locate(PICKED, stream, INVENTORY, model), locate(PICKED, cut, INVENTORY, model)
     assert part.accepted

@@ -2,16 +2,20 @@
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
+from solutions import LABELS, find, quakeml_errors, scml_errors, solution
 
 from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.formats.atomic import write_atomically
 from seiscomp_dlloc.formats.identifiers import FreshIds, from_smi, is_resource_identifier, local_smi, to_smi
+from seiscomp_dlloc.formats.quakeml import write_quakeml
+from seiscomp_dlloc.formats.scml import write_scml
 from seiscomp_dlloc.formats.uncertainty import (
     CONFIDENCE_PERCENT,
     ELLIPSE_FACTOR,
@@ -20,6 +24,7 @@ from seiscomp_dlloc.formats.uncertainty import (
     ellipsoid,
     sigma,
 )
+from seiscomp_dlloc.records import DepthType
 
 
 def covariance(seed: int) -> np.ndarray:
@@ -198,3 +203,14 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         write_atomically(tmp_path / "missing" / "out.xml", b"x")
     with pytest.raises(SettingError, match="cannot be written"):
         write_atomically(tmp_path, b"x")
+
+
+@pytest.mark.parametrize("kind", ["from location", "operator assigned", "other"])
+def test_a_depth_that_was_not_estimated_is_not_called_located(kind: DepthType) -> None:
+    base = solution()
+    assert base.hypocenter is not None
+    fixed = replace(base, hypocenter=replace(base.hypocenter, depth_type=kind))
+    quakeml, scml = write_quakeml([fixed], LABELS), write_scml([fixed], "0.13", LABELS)
+    assert [e.text for e in find(quakeml, "depthType")] == [e.text for e in find(scml, "depthType")] == [kind]
+    assert quakeml_errors(quakeml) == ""
+    assert scml_errors(scml, "0.13") == ""

@@ -96,7 +96,7 @@ def _origin(
         origin, "longitude", hypocenter.longitude, None if east is None else east_km_to_degrees(east, latitude)
     )
     put_quantity(origin, "depth", km_to_m(hypocenter.depth_km), None if down is None else km_to_m(down))
-    put(origin, "depthType", "from location")
+    put(origin, "depthType", hypocenter.depth_type)
     put(origin, "methodID", local_smi(labels.method_id))
     put(origin, "earthModelID", local_smi(labels.earth_model_id or solution.model.label))
     put(origin, "type", "hypocenter")

@@ -172,7 +172,7 @@ def _fill_origin(
     put_quantity(origin, "latitude", hypocenter.latitude, north)
     put_quantity(origin, "longitude", hypocenter.longitude, east)
     put_quantity(origin, "depth", hypocenter.depth_km, down)
-    put(origin, "depthType", "from location")
+    put(origin, "depthType", hypocenter.depth_type)
     put(origin, "methodID", labels.method_id)
     put(origin, "earthModelID", labels.earth_model_id or solution.model.label)
     put_quality(origin, solution)
