@@ -62,8 +62,11 @@ def read_stations(path: Path) -> tuple[Station, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-def whole_block(blocks: tuple[TraceBlock, ...], stations: int) -> TraceBlock:
-    """The one block of a set, with a place for every station; SettingError where there are several."""
+def whole_block(blocks: tuple[TraceBlock, ...], stations: int, samples: int | None = None) -> TraceBlock:
+    """The one block of a set, with a place for every station, its first ``samples`` (all where None).
+
+    Raises SettingError where there are several blocks.
+    """
     if len(blocks) != 1:
         raise SettingError(f"{len(blocks)} blocks of differing rates or grids: training takes one per event")
     block = blocks[0]
@@ -72,14 +75,15 @@ def whole_block(blocks: tuple[TraceBlock, ...], stations: int) -> TraceBlock:
     data, valid = np.zeros(shape), np.zeros(shape, bool)
     data[:, block.station_index], valid[:, block.station_index] = block.data, block.valid
     index = np.arange(stations)
-    return TraceBlock(index, data, valid, block.sampling_rate_hz, block.starttime)
+    return TraceBlock(index, data[..., :samples], valid[..., :samples], block.sampling_rate_hz, block.starttime)
 
 
 def load_events(
-    folder: Path, split: str, stations: tuple[Station, ...], settings: Preprocessing
+    folder: Path, split: str, stations: tuple[Station, ...], settings: Preprocessing, samples: int | None = None
 ) -> tuple[RecordedEvent, ...]:
     """Events of ``split`` in ``folder`` (catalog.xml, stations.xml, split.csv, waveforms/), in order of time.
 
+    Records are cut to their first ``samples``, so that examples have one length.
     Events that cannot be read are named on standard error and left out; none at all is an error.
     """
     splits = read_split(folder / "split.csv")
@@ -94,7 +98,7 @@ def load_events(
         try:
             acquired = source.get_waveforms(seed_ids, trigger.time - BEFORE_ORIGIN_S, trigger.time + AFTER_ORIGIN_S)
             blocks, _ = collect_for(acquired.stream, channels, stations, settings)
-            events.append(RecordedEvent(trigger, whole_block(blocks, len(stations))))
+            events.append(RecordedEvent(trigger, whole_block(blocks, len(stations), samples)))
         except (EventError, SettingError) as error:
             tqdm.write(f"{trigger.public_id} left out: {error}", file=sys.stderr)
     if not events:

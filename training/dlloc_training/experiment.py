@@ -141,7 +141,7 @@ def prepare(
     ``run`` is the run folder; which events are held out stands there (see :func:`held_out_of`).
     """
     rng = np.random.default_rng([seed, 1])
-    events = load_events(folder, "train", target.stations, target.settings)
+    events = load_events(folder, "train", target.stations, target.settings, RECORD_SAMPLES)
     names = [short_id(event.trigger) for event in events]
     kept, aside = split_events(events, held_out_of(run, names, held_out, seed))
     moveout = calibrate(records_of(kept, target))

@@ -68,3 +68,11 @@ def test_inputs_are_bit_equal(without, anchor_error):
     assert training.dtype == inference.data.dtype == np.float32
     assert np.array_equal(training, inference.data)
     assert training.any()
+
+
+def test_records_are_cut_to_one_length():
+    net = toy.target()
+    event = toy.events(net, 1)[0]
+    block = whole_block((event.block,), len(net.stations), 500)
+    assert block.data.shape == block.valid.shape == (3, toy.STATIONS, 500)
+    assert np.array_equal(block.data, event.block.data[..., :500])
