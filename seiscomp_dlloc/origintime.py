@@ -22,8 +22,9 @@ MIN_PICKS = 3
 
 _COMPONENTS: dict[Phase, tuple[str, ...]] = {"P": ("Z",), "S": ("N", "E")}
 ONSET_SIGMA_S = 0.2
-"""What the stations of a stack share and a jackknife cannot see: emergent onsets are read late together. Against the
-catalogue of 300 Oklahoma events the stack lies 0.2 s late in the median and scatters by 0.2 s."""
+"""What the stations of a stack share and a jackknife cannot see, such as emergent onsets read late together: at the
+catalogue's places of Oklahoma's 250 training events the stack scatters by 0.2 s (1.4826 MAD) about the catalogue's
+times. The starts of these records were themselves fitted to P onsets, so that is a lower bound."""
 
 _TUKEY = 4.685  # 95 % efficiency on normal residuals (Holland and Welsch 1977)
 _SCALE_FLOOR_S = 0.1  # a pick is seldom better; keeps agreeing picks from rejecting all others
@@ -37,8 +38,8 @@ class OriginTime:
 
     ``weights`` (n,): final weight of each pick, between 0 and 1; empty for the moveout. ``used``: picks with a weight,
     or stations in the stack. ``mean_ratio``: geometric mean of STA/LTA at the onsets that the moveout stacks, the
-    higher the better the place explains them (on Oklahoma data 80 at the catalogue's place, 40 at 3 km from it, 10 at
-    10 km, 4 at 40 km).
+    higher the better the place explains them (median of Oklahoma's training events: 88 at the catalogue's place, 51
+    with errors of 2.2 km along x and y, 22 with 5 km).
     """
 
     time: float

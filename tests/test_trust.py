@@ -47,6 +47,40 @@ def test_two_events_by_image_or_by_burst():
     assert "+25.0 s" in trust.two_events(0, (25.0,)).detail
 
 
+def bumps(*rows, floor=0.0):
+    """Candidate times (s) and a stack with triangles 2 s wide: (time, height) each, the first one the event."""
+    times = np.arange(-40.0, 40.0, 0.05)
+    shapes = [height * np.clip(1.0 - np.abs(times - at), 0.0, None) for at, height in rows]
+    return times, np.maximum(np.max(shapes, axis=0), floor)
+
+
+@pytest.mark.parametrize(
+    ("second", "floor", "found"),
+    [
+        ((20.0, 1.2), 0.0, True),
+        ((-20.0, 1.2), 0.0, True),
+        ((20.0, 0.9), 0.0, False),  # above the share of the first one, but below the level
+        ((20.0, 1.2), 0.7, False),  # no dip in between
+        ((2.5, 1.2), 0.0, False),  # within the main lobe
+    ],
+)
+def test_a_second_burst_is_high_and_apart(second, floor, found):
+    times, stack = bumps((0.0, 3.0), second, floor=floor)
+    expected = (pytest.approx(second[0], abs=1e-6),) if found else ()
+    assert trust.second_bursts(times, stack, 0.0) == expected
+
+
+def test_a_second_burst_counts_against_the_first_ones_height():
+    assert len(trust.second_bursts(*bumps((0.0, 3.0), (20.0, 1.2)), 0.0)) == 1
+    assert trust.second_bursts(*bumps((0.0, 6.0), (20.0, 1.2)), 0.0) == ()
+
+
+def test_a_stack_of_nothing_has_no_second_burst():
+    times, stack = bumps((0.0, 3.0), (20.0, 1.2))
+    assert trust.second_bursts(times, np.full_like(stack, np.nan), 0.0) == ()
+    assert trust.second_bursts(times, stack, 1000.0) == ()
+
+
 def test_station_mismatch_and_rate_mismatch():
     assert trust.station_mismatch(5, 5, 30) is None
     assert reason(trust.station_mismatch(4, 5, 30)) == "model mismatch"
