@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .channels import ACCELERATION_INSTRUMENTS, VELOCITY_INSTRUMENTS, ChannelEpoch, ChannelIndex
+from .channels import ACCELERATION_INSTRUMENTS, VELOCITY_INSTRUMENTS, ChannelEpoch, ChannelIndex, seismometer
 from .geometry import distance_azimuth
 from .merging import merge
 from .quality import inspect
@@ -34,6 +34,9 @@ _WA_PERIOD_S, _WA_DAMPING = 0.8, 0.7
 MAX_DISTANCE_KM = 1000.0  # the formula's reach (IASPEI 2013)
 MIN_RATE_HZ = 20.0  # below, the instrument's band (0.8 s and shorter) is cut off
 MIN_SNR = 3.0
+MAX_DIP_DEG = 5.0
+"""Channels that dip more are no horizontals: at this dip 9 % of the vertical comes in, 0.04 of a magnitude."""
+
 NOISE_S, MIN_NOISE_S = 10.0, 5.0
 GUARD_S = 1.0  # predicted P may be late by this; noise is read before it
 TAPER_S = 5.0
@@ -220,12 +223,22 @@ def some_names(ids: Sequence[str], most: int = 4) -> str:
     return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
 
 
-def _sensors(station: Station, grouped: Mapping[str, Sequence[Any]]) -> list[tuple[str, list[str]]]:
-    """(prefix, horizontal channels) of the station's sensors, seismometers first."""
+def _sensors(
+    station: Station, grouped: Mapping[str, Sequence[Any]], index: ChannelIndex, time: float
+) -> list[tuple[str, list[str]]]:
+    """(prefix, horizontal channels at ``time``) of the station's sensors, seismometers first.
+
+    The inventory's dip tells a horizontal where there is one: of a sensor whose components are 1, 2 and 3 any may be
+    the vertical. Elsewhere the component's letter does.
+    """
     sensors: dict[str, list[str]] = {}
     for seed_id in sorted(grouped):
         code = seed_id.rsplit(".", 1)[-1]
-        if seed_id.startswith(station.id + ".") and len(code) == 3 and code[2] in "NE12":
+        if not seed_id.startswith(station.id + ".") or not seismometer(code):
+            continue
+        epoch = index.find(seed_id, time)
+        dip = None if epoch is None else epoch.dip
+        if code[2] in "NE12" if dip is None else abs(dip) <= MAX_DIP_DEG:
             sensors.setdefault(seed_id[:-1], []).append(seed_id)
     order = VELOCITY_INSTRUMENTS + ACCELERATION_INSTRUMENTS
     ranked = [(order.find(prefix[-1]), prefix) for prefix in sensors if prefix[-1] in order]
@@ -240,7 +253,7 @@ def _station(
     travel_times: TravelTimes,
     table: ResponseTable,
 ) -> StationMagnitude | Dropped | None:
-    sensors = _sensors(station, grouped)
+    sensors = _sensors(station, grouped, index, hypocenter.time)
     if not sensors:
         return None
     epicentral = float(

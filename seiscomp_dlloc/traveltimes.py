@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ModelError
-from .units import KM_PER_DEGREE_SPHERE, m_to_km
+from .units import degrees_to_km, m_to_km
 
 FloatArray = NDArray[np.float64]
 Phase = Literal["P", "S"]
@@ -187,7 +187,7 @@ class TaupTravelTimes:
         self._surface_velocity = {"P": float(layer["top_p_velocity"]), "S": float(layer["top_s_velocity"])}
         self._max_depth = float(self._model.cmb_depth) - _DEPTH_STEP_KM
         near = np.arange(0.0, _NEAR_KM, _DISTANCE_STEP_KM)
-        self._distance = np.concatenate([near, np.arange(_NEAR_KM, 180.0 * KM_PER_DEGREE_SPHERE, _FAR_STEP_KM)])
+        self._distance = np.concatenate([near, np.arange(_NEAR_KM, degrees_to_km(180.0), _FAR_STEP_KM)])
         self._rows: dict[tuple[Phase, int], FloatArray] = {}
 
     def times(
@@ -225,7 +225,7 @@ class TaupTravelTimes:
     def _first_arrivals(self, phase: Phase, depth_km: float) -> FloatArray:
         from obspy.taup.seismic_phase import SeismicPhase
 
-        corrected = self._model.depth_correct(depth_km)
+        corrected, km_per_radian = self._model.depth_correct(depth_km), degrees_to_km(float(np.degrees(1.0)))
         earliest = np.full(self._distance.size, np.inf)
         if depth_km == 0.0:
             earliest[0] = 0.0  # source and receiver coincide: no branch of TauP reaches there
@@ -233,8 +233,7 @@ class TaupTravelTimes:
             curve = SeismicPhase(name, corrected)
             if curve.dist.size < 2:
                 continue
-            x = curve.dist * np.degrees(1.0) * KM_PER_DEGREE_SPHERE
-            slope = curve.ray_param / (np.degrees(1.0) * KM_PER_DEGREE_SPHERE)
+            x, slope = curve.dist * km_per_radian, curve.ray_param / km_per_radian
             for i in range(x.size - 1):
                 _lower_by_segment(earliest, self._distance, x[i : i + 2], curve.time[i : i + 2], slope[i : i + 2])
         known = np.isfinite(earliest)

@@ -88,8 +88,9 @@ def test_the_ellipses_enclose_68_percent_and_point_along_the_larger_spread():
     figure = event_figure(picture())
     plan = next(axes for axes in figure.axes if axes.get_title(loc="left").startswith("Around"))
     (ellipse,) = [patch for patch in plan.patches if isinstance(patch, Ellipse)]
-    # Standard deviations 1 km east, 3 km north; the chi-square quantile for two degrees of freedom is -2 ln(0.32)
-    factor = np.sqrt(-2.0 * np.log(0.32))
+    # Standard deviations 1 km east, 3 km north; the chi-square quantile for two degrees of freedom is -2 ln(1 - p),
+    # p as in the documents: what one standard deviation holds in one dimension
+    factor = np.sqrt(-2.0 * np.log(1.0 - 0.6827))
     assert (ellipse.width, ellipse.height) == pytest.approx((6.0 * factor, 2.0 * factor), rel=1e-3)
     assert abs(ellipse.angle) == pytest.approx(90.0)
 

@@ -163,6 +163,19 @@ def test_records_that_end_before_s_are_left_out():
     assert "does not hold" in note
 
 
+def test_horizontals_are_told_by_their_dip_not_by_their_letter():
+    """Components 1, 2, 3 of a borehole sensor whose first one is the vertical."""
+    st, inv = stream(1e-5), inventory()
+    turned = {"Z": "1", "N": "2", "E": "3"}
+    for trace in st:
+        trace.stats.channel = "HH" + turned[trace.stats.channel[2]]
+    for network in inv:
+        for station in network:
+            for channel in station:
+                channel.code = "HH" + turned[channel.code[2]]
+    assert ml(st, inv)[0].value == pytest.approx(ml(stream(1e-5))[0].value, abs=1e-9)
+
+
 def test_network_magnitude_is_the_median_with_robust_scatter():
     rows = [StationMagnitude(f"XX.{i}", "HH", 1.0, 0.0, 10.0, v) for i, v in enumerate((2.0, 2.1, 2.2, 9.0))]
     got = network_magnitude(rows)

@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
+from ..formats.uncertainty import ELLIPSE_FACTOR
 from ..geometry import LocalFrame
 from ..records import Hypocenter, LocationImage
 from .picture import INK, PALE, RESULT_COLOUR, RESULT_MARK, TRIGGER_MARK, TRUTH_MARK, EventPicture, FloatArray
 
 _IMAGE = LinearSegmentedColormap.from_list("dlloc", ["#FFFFFF", "#CFE0F0", "#8FB8DA", "#3F7FB5", "#0B3C6F"])
-_CHI2_68_2D = 2.2789
-"""Quantile 0.68 of the chi-square distribution with two degrees of freedom."""
 
 
 def network_map(ax: Any, picture: EventPicture, hypocenter: Hypocenter) -> None:
@@ -169,7 +168,7 @@ def _draw_ellipse(
     if not np.all(np.isfinite(part)):
         return
     values, vectors = np.linalg.eigh(part)
-    axes = 2.0 * np.sqrt(_CHI2_68_2D * np.clip(values, 0.0, None))
+    axes = 2.0 * ELLIPSE_FACTOR * np.sqrt(np.clip(values, 0.0, None))
     angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
     ellipse = Ellipse(
         (centre[horizontal], centre[vertical]),
