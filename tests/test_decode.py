@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from samples import passport_document
 
+from seiscomp_dlloc import heads
 from seiscomp_dlloc.decode import image_to_hypocenter, slice_at_depth, vector_to_parameters
 from seiscomp_dlloc.errors import ModelError, ModelMismatch, NoEventFound
 from seiscomp_dlloc.geometry import Grid, LocalFrame
-from seiscomp_dlloc.passport import Calibration
+from seiscomp_dlloc.passport import Calibration, Passport
 from seiscomp_dlloc.records import LocationImage
 
 GRID = Grid(36.0, -97.0, -60, -40, 0, 2.0, 2.0, 1.0, 61, 41, 21)
@@ -154,3 +156,16 @@ def test_vector_of_nan_is_refused_and_of_another_length():
         vector_to_parameters(np.full(7, np.nan), PARAMETERS, FRAME, PLAIN)
     with pytest.raises(ModelError, match="6 values"):
         vector_to_parameters(np.zeros(6), PARAMETERS, FRAME, PLAIN)
+
+
+def test_a_depth_or_magnitude_that_the_model_was_not_trained_for_is_noted():
+    names = (("x", "km"), ("y", "km"), ("magnitude", "1"))
+    parameters = [{"name": name, "unit": unit, "scale": 1.0, "offset": 0.0} for name, unit in names]
+    passport = Passport(passport_document(head={"kind": "vector", "parameters": parameters}))
+    (low, high), (least, most) = passport.region.depth_km, passport.region.magnitude
+    got = heads.read({"vector": np.array([-4.0, 4.0, most + 0.5])}, passport)
+    assert (got.depth_km, got.depth_type) == ((low + high) / 2, "other")
+    assert f"magnitude {most + 0.5:.1f} is outside the model's {least:g} to {most:g}" in got.notes
+    got = heads.read({"vector": np.array([-4.0, 4.0, most])}, passport, fixed_depth_km=high + 5.0)
+    assert got.depth_type == "operator assigned"
+    assert got.notes == (f"depth {high + 5:.1f} km is outside the model's {low:g} to {high:g} km",)

@@ -323,20 +323,6 @@ def test_snapshots_and_a_vector_head_with_its_own_time_and_magnitude(folder, str
     assert np.all(np.isnan(solution.hypocenter.covariance_km2))
 
 
-def test_a_depth_or_magnitude_that_the_model_was_not_trained_for_is_noted(folder):
-    parameters = [row for row in VECTOR["parameters"] if row["name"] != "depth"]
-    document = passport_document(head={**VECTOR, "parameters": parameters}, region__magnitude=[1.0, 3.0])
-    model = tinymodels.load(tinymodels.fixed_vector(document, [-0.4, 0.4, 1.25, 4.2, 0.3]), folder)
-    got = heads.read({"vector": np.array([-0.4, 0.4, 1.25, 4.2, 0.3])}, model.passport)
-    assert got.depth_type == "other"
-    assert [note for note in got.notes if "outside" in note] == ["magnitude 4.2 is outside the model's 1 to 3"]
-    low, high = model.passport.region.depth_km
-    got = heads.read({"vector": np.array([-0.4, 0.4, 1.25, 2.0, 0.3])}, model.passport, high + 5.0)
-    assert [note for note in got.notes if "outside" in note] == [
-        f"depth {high + 5:.1f} km is outside the model's {low:g} to {high:g} km"
-    ]
-
-
 class Recorder:
     """A model that is no ONNX file: whatever the locator hands over is kept."""
 
