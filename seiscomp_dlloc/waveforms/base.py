@@ -96,12 +96,17 @@ class WaveformSource(ABC):
 
 def _clean(stream: Stream, selection: Selection, starttime: float, endtime: float) -> Stream:
     """Cut to the window, leave out other channels and what holds no numbers, join what is continuous, sort."""
-    cut = Stream([t for t in stream if selection.matches(t.id) and _cut(t, starttime, endtime)])
-    ids = [trace.id for trace in cut]
-    if len(ids) != len(set(ids)):
-        cut.merge(method=-1)
-    cut.sort()
-    return cut
+    groups: dict[tuple[str, float, float, str], Stream] = {}
+    for trace in stream:
+        if selection.matches(trace.id) and _cut(trace, starttime, endtime):
+            # ObsPy joins no traces that differ in these, but raises
+            key = (trace.id, trace.stats.sampling_rate, trace.stats.calib, trace.data.dtype.str)
+            groups.setdefault(key, Stream()).append(trace)
+    joined = Stream()
+    for group in groups.values():
+        joined += group.merge(method=-1) if len(group) > 1 else group
+    joined.sort()
+    return joined
 
 
 def _cut(trace: Trace, starttime: float, endtime: float) -> bool:

@@ -1,7 +1,7 @@
 """Waveforms from an FDSN dataselect web service."""
 
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 from obspy import Stream, UTCDateTime
 from obspy.clients.fdsn import Client
@@ -21,7 +21,7 @@ class FdsnSource(WaveformSource):
         try:
             with urllib.request.urlopen(f"{self._url}/fdsnws/dataselect/1/version", timeout=timeout_s) as answer:
                 answer.read(100)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:  # URLError is an OSError
             reason = getattr(error, "reason", None) or error
             raise WaveformSourceError(f"{self._url}: no FDSN dataselect service answers there ({reason})") from error
         # Only dataselect is wanted: asking for every service's capabilities would cost more than an event

@@ -29,12 +29,18 @@ class FileSource(WaveformSource):
         self._root = Path(path)
         self._files: dict[Path, Summary] = {}
         self._unknown: list[Dropped] = []
-        if not self._root.exists():
-            raise WaveformSourceError(f"{path}: no such file or folder of waveforms")
-        if self._root.is_dir():
+        try:
+            mode = self._root.stat().st_mode
+        except FileNotFoundError as error:
+            raise WaveformSourceError(f"{path}: no such file or folder of waveforms") from error
+        except OSError as error:
+            raise WaveformSourceError(f"{path}: cannot be reached ({error.strerror})") from error
+        if stat.S_ISDIR(mode):
             self._index_folder()
-        else:
+        elif stat.S_ISREG(mode):
             self._index(self._root)
+        else:  # a pipe or a device may never end, and is not there a second time
+            raise WaveformSourceError(f"{path}: is neither a file nor a folder; write the waveforms to a file first")
         if not self._files:
             raise WaveformSourceError(self._nothing())
 

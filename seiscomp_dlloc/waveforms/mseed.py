@@ -7,6 +7,7 @@ understand (records of different lengths, no blockette 1000, full SEED) go throu
 """
 
 import io
+import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -62,10 +63,10 @@ def summarise(path: Path) -> Summary:
     Raises OSError where it cannot be read, :class:`NotMiniSeedError` where it holds no readable miniSEED.
     """
     content = _load(path)
-    table = _scan(content)
-    if table is not None:
-        return Summary(table.seed_ids, float(table.start.min()), float(table.end.max()), table.problem)
-    stream, problem = _read_whole(content, headonly=True)
+    found = _understand(content, headonly=True)
+    if isinstance(found, _Table):
+        return Summary(found.seed_ids, float(found.start.min()), float(found.end.max()), found.problem)
+    stream, problem = found
     return Summary(
         tuple(sorted({trace.id for trace in stream})),
         min(trace.stats.starttime.timestamp for trace in stream),
@@ -90,13 +91,13 @@ def read_window(path: Path, selection: Selection, starttime: float, endtime: flo
     Raises OSError and :class:`NotMiniSeedError` as :func:`summarise` does.
     """
     content = _load(path)
-    table = _scan(content)
-    if table is None:
-        stream, problem = _read_whole(content, headonly=False, starttime=starttime, endtime=endtime)
+    found = _understand(content, False, starttime, endtime)
+    if not isinstance(found, _Table):
+        stream, problem = found
         return Part(path.name, b"", stream, problem)
-    wanted = np.array([selection.matches(seed_id) for seed_id in table.seed_ids])
-    rows = wanted[table.codes] & (table.start <= endtime + _MARGIN_S) & (table.end >= starttime - _MARGIN_S)
-    return Part(path.name, table.raw[rows].tobytes(), problem=table.problem)
+    wanted = np.array([selection.matches(seed_id) for seed_id in found.seed_ids])
+    rows = wanted[found.codes] & (found.start <= endtime + _MARGIN_S) & (found.end >= starttime - _MARGIN_S)
+    return Part(path.name, found.raw[rows].tobytes(), problem=found.problem)
 
 
 def decode(parts: Iterable[Part]) -> tuple[Stream, list[Dropped]]:
@@ -146,8 +147,28 @@ def _load(path: Path) -> NDArray[np.uint8]:
     return content
 
 
-def _scan(content: NDArray[np.uint8]) -> _Table | None:
-    """Table of the records, or None where they are not all of one length, given by blockette 1000."""
+def _understand(
+    content: NDArray[np.uint8], headonly: bool, starttime: float | None = None, endtime: float | None = None
+) -> _Table | tuple[Stream, str]:
+    """The records, or the traces and what is wrong with them where ObsPy had to read the file."""
+    table = _scan(content)
+    if table is not None:
+        return table
+    try:
+        return _read_whole(content, headonly, starttime, endtime)
+    except NotMiniSeedError:
+        # One damaged header makes ObsPy give up the whole file
+        table = _scan(content, lenient=True)
+        if table is None:
+            raise
+        return table
+
+
+def _scan(content: NDArray[np.uint8], lenient: bool = False) -> _Table | None:
+    """Table of the records, or None where they are not all of one length, given by blockette 1000.
+
+    ``lenient``: a minority of records that say otherwise counts as damaged.
+    """
     if content.size < _SHORTEST_RECORD or not _IS_QUALITY[content[6]]:
         return None
     order = ">" if _plausible(_headers(content, _SHORTEST_RECORD, ">")[:1]).all() else "<"
@@ -160,8 +181,10 @@ def _scan(content: NDArray[np.uint8]) -> _Table | None:
         return None
     raw, head = content[: count * length].reshape(count, length), _headers(content, length, order)
     valid = _plausible(head)
-    if not valid.any() or (_length_exponent(raw[valid, :_SHORTEST_RECORD], order) != exponent).any():
+    same = _length_exponent(raw[:, :_SHORTEST_RECORD], order) == exponent
+    if not valid.any() or (not same[valid].all() and not (lenient and np.count_nonzero(same & valid) > count / 2)):
         return None
+    valid &= same
     left = content.size - count * length
     problem = f"is truncated: its last {left} bytes are no whole record" if left else ""
     if not valid.all():
@@ -256,39 +279,53 @@ def _decode(records: bytes) -> tuple[Stream, str]:
     """Traces of whole records, and why they must not be trusted ('' where they may)."""
     if not records:
         return Stream(), ""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            stream = read(io.BytesIO(records), format="MSEED")
-        except Exception as error:  # ObsPy raises bare Exception, struct.error, its own errors ...
-            return Stream(), _line(error)
-    # libmseed's own warnings: failed integrity check of the compression, records that make no sense
-    doubts = [str(w.message) for w in caught if "MSEED" in w.category.__name__.upper()]
-    return stream, _line(doubts[0]) if doubts else ""
+    try:
+        return _read(records, headonly=False)
+    except Exception as error:  # ObsPy raises bare Exception, struct.error, its own errors ...
+        return Stream(), _line(error)
 
 
 def _read_whole(
     content: NDArray[np.uint8], headonly: bool, starttime: float | None = None, endtime: float | None = None
 ) -> tuple[Stream, str]:
     """The whole file through ObsPy, and what it complained of."""
+    try:
+        stream, problem = _read(content.tobytes(), headonly, starttime, endtime)
+    except Exception as error:
+        if content.size < _SHORTEST_RECORD or not _IS_QUALITY[content[6]]:
+            raise NotMiniSeedError("is no miniSEED") from error
+        raise NotMiniSeedError(f"is damaged, or no miniSEED ({_line(error)})") from error
+    if headonly and not stream:
+        raise NotMiniSeedError("holds no waveform")
+    return stream, problem
+
+
+def _read(
+    content: bytes, headonly: bool, starttime: float | None = None, endtime: float | None = None
+) -> tuple[Stream, str]:
+    """ObsPy's reading of miniSEED, and what it or libmseed complained of ('': nothing). Raises whatever ObsPy does."""
+    unspoken: list[str] = []
+    hook = sys.unraisablehook
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # libmseed's complaint of a damaged header quotes it; ObsPy takes it for UTF-8 where nothing can be raised
+        sys.unraisablehook = lambda raised: unspoken.append(str(raised.exc_value))
         try:
             stream = read(
-                io.BytesIO(content.tobytes()),
+                io.BytesIO(content),
                 format="MSEED",
                 headonly=headonly,
                 starttime=None if starttime is None else UTCDateTime(starttime),
                 endtime=None if endtime is None else UTCDateTime(endtime),
             )
-        except Exception as error:
-            raise NotMiniSeedError(f"is no miniSEED ({_line(error)})") from error
-    if headonly and not stream:
-        raise NotMiniSeedError("holds no waveform")
-    doubts = [str(w.message) for w in caught if "MSEED" in w.category.__name__.upper()]
+        finally:
+            sys.unraisablehook = hook
+    # libmseed's own warnings: failed integrity check of the compression, records that make no sense
+    doubts = [str(w.message) for w in caught if "MSEED" in w.category.__name__.upper()] + unspoken
     return stream, _line(doubts[0]) if doubts else ""
 
 
 def _line(error: object) -> str:
     """One short line of an exception or a warning."""
-    return " ".join(str(error).split())[:200]
+    text = " ".join(str(error).split())[:200]
+    return "no whole record" if "BytesIO" in text else text
