@@ -59,7 +59,8 @@ def test_seiscomp_inventory_of_every_version_is_read(version: str, tmp_path: Pat
         ("<seiscomp version='0.14'><EventParameters/></seiscomp>", "without an <Inventory>"),
         ("<seiscomp version='0.14'><Inventory>", "damaged or incomplete"),
         ("<seiscomp xmlns='http://x/0.14' version='0.14'><Inventory/></seiscomp>", "cannot be read as SeisComP"),
-        ("<FDSNStationXML xmlns='http://www.fdsn.org/xml/station/1'><Network/>", "cannot be read as StationXML"),
+        ("<FDSNStationXML xmlns='http://www.fdsn.org/xml/station/1'><Network/>", "damaged or incomplete"),
+        ("<FDSNStationXML><Network/></FDSNStationXML>", "its namespace is ''"),
     ],
 )
 def test_an_inventory_that_cannot_be_read_is_an_error_that_names_it(content: str, reason: str, tmp_path: Path) -> None:
@@ -70,6 +71,16 @@ def test_an_inventory_that_cannot_be_read_is_an_error_that_names_it(content: str
     assert str(path) in str(error.value)
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["NaN", "north", "", "91"])
+def test_a_station_whose_place_is_none_is_named(text: str, tmp_path: Path) -> None:
+    path = station_xml(tmp_path / "stations.xml")
+    before = path.read_text()
+    latitude = before[before.index("<Latitude") :].partition("</Latitude>")[0].partition(">")[2]
+    path.write_text(before.replace(f">{latitude}</Latitude>", f">{text}</Latitude>", 1))
+    with pytest.raises(InventoryError, match=rf"station \w+: Latitude '{text}' is no number from -90 to 90"):
+        read_inventory(path)
 
 
 def test_an_inventory_without_station_is_refused(tmp_path: Path) -> None:

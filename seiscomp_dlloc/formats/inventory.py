@@ -2,12 +2,15 @@
 
 import warnings
 from pathlib import Path
+from typing import IO
 
 import obspy
 
 from ..errors import InventoryError
 from .xmlinput import iterate, open_input, read_root, scml_version
 
+_STATIONXML = "http://www.fdsn.org/xml/station/1"
+_LIMITS = {"Latitude": 90.0, "Longitude": 180.0, "Elevation": 1e4}
 _EVENT_ROOTS = ("quakeml", "eventParameters", "EventParameters")
 
 
@@ -22,6 +25,11 @@ def read_inventory(path: str | Path) -> obspy.Inventory:
         root = read_root(stream, name, InventoryError)
         if root.name == "FDSNStationXML":
             kind = "STATIONXML"
+            if root.namespace != _STATIONXML:
+                raise InventoryError(
+                    f"{name}: its namespace is '{root.namespace}'; that of StationXML is {_STATIONXML}"
+                )
+            _check_places(stream, name)
         elif root.name in ("seiscomp", "seiscomp3"):
             kind = "SCML"
             scml_version(root, name, InventoryError)
@@ -45,6 +53,22 @@ def read_inventory(path: str | Path) -> obspy.Inventory:
     if not any(network.stations for network in inventory.networks):
         raise InventoryError(f"{name}: holds no station")
     return inventory
+
+
+def _check_places(stream: IO[bytes], name: str) -> None:
+    """Name the station whose coordinates are none; ObsPy's own error does not say which. Rewinds ``stream``."""
+    for station in iterate(stream, name, InventoryError, ("Station",)):
+        for tag, limit in _LIMITS.items():
+            text = (station.findtext(f"{{{_STATIONXML}}}{tag}") or "").strip()
+            try:
+                good = abs(float(text)) <= limit  # False for NaN too
+            except ValueError:
+                good = False
+            if not good:
+                raise InventoryError(
+                    f"{name}: station {station.get('code')}: {tag} '{text}' is no number from {-limit:g} to {limit:g}"
+                )
+    stream.seek(0)
 
 
 _LABEL = {"STATIONXML": "StationXML", "SCML": "SeisComP inventory XML"}

@@ -42,15 +42,20 @@ class _Found(Exception):  # noqa: N818 (leaves the prolog early, is no error)
 def open_input(source: str | Path | bytes, kind: type[InputError]) -> tuple[IO[bytes], str]:
     """``source`` (a path, or the document itself as bytes) as a seekable binary stream, and its name for messages.
 
-    Raises ``kind`` naming the file where it cannot be opened.
+    A pipe (``/dev/stdin``, a shell's ``<(...)``) is read to its end. Raises ``kind`` naming the file where it cannot
+    be opened.
     """
     if isinstance(source, bytes):
         return io.BytesIO(source), "<input>"
     path = Path(source)
-    if path.is_dir():
-        raise kind(f"{path}: is a folder; give one XML file")
     try:
-        return path.open("rb"), str(path)
+        stream = path.open("rb")
+        if stream.seekable():
+            return stream, str(path)
+        with stream:
+            return io.BytesIO(stream.read()), str(path)
+    except IsADirectoryError as error:
+        raise kind(f"{path}: is a folder; give one XML file") from error
     except FileNotFoundError as error:
         raise kind(f"{path}: no such file") from error
     except OSError as error:
