@@ -228,7 +228,10 @@ def _metadata(data: bytes, where: str) -> tuple[Passport, Golden]:
         session = _session(data, ["CPUExecutionProvider"], 1)
     except Exception as error:  # onnxruntime raises several unrelated classes for a bad graph
         raise ModelError(f"{where}: not an ONNX model that onnxruntime can load ({str(error)[:200]})") from error
-    metadata = session.get_modelmeta().custom_metadata_map
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{where}: its metadata are damaged ({error.reason}); fetch or export it again") from error
     if METADATA_KEY not in metadata:
         raise ModelError(f"{where}: no passport in it (metadata {METADATA_KEY!r}); export it with dlloc_training")
     passport = passports.parse(metadata[METADATA_KEY], where)

@@ -202,7 +202,7 @@ def parse(text: str, where: str = "passport") -> Passport:
 
     try:
         document = json.loads(text, parse_constant=refuse)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{where}: the passport is no valid JSON ({error}); export the model again") from error
     return from_dict(document, where)
 

@@ -29,7 +29,8 @@ def resolve(model: str | os.PathLike[str]) -> Path:
     if str(model) in names:
         return names[str(model)]
     path = Path(model)
-    if path.exists():
+    # Not Path.exists(), which raises where a name is too long or a folder on the way is closed
+    if os.path.exists(path):
         return path
     listing = ", ".join(names) or "none"
     raise ModelError(f"model {model}: no such file, and no bundled model has that name (bundled: {listing})")
