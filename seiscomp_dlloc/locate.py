@@ -3,6 +3,7 @@
 Pure: no files, no clock. The trigger says when and that an event is; where it was said to be never enters.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -123,6 +124,12 @@ class _Case:
         )
 
 
+def _reasons(dropped: Sequence[Dropped], most: int = 3) -> str:
+    """Why channels were left out, the most frequent reasons first: ``: no sensitivity in the inventory (90)``."""
+    counts = Counter(item.reason for item in dropped).most_common(most)
+    return f": {', '.join(f'{reason} ({number})' for reason, number in counts)}" if counts else ""
+
+
 class _RuleError(EventError):
     """A rule of trust that stops an event before the model runs."""
 
@@ -197,7 +204,10 @@ class Locator:
         blocks, dropped = collect_for(stream, self._index, case.stations, settings)
         kept = tuple(d for d in dropped if ".".join(d.seed_id.split(".")[:2]) not in strangers)
         case.dropped = case.dropped + missing + kept
-        case.conditioned = condition(blocks, len(case.stations), settings)
+        try:
+            case.conditioned = condition(blocks, len(case.stations), settings)
+        except NoWaveforms as error:
+            raise NoWaveforms(f"{error}{_reasons(case.dropped)}") from error
         case.anchor = first_break(case.conditioned, case.trigger).time + self.options.anchor_shift_s
         window = representations.Window(
             case.conditioned,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import InputError
-from .locate import add_run_options
+from .locate import add_run_options, nonempty
 
 if TYPE_CHECKING:
     from ..records import Hypocenter
@@ -44,7 +44,12 @@ def register(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "-o", "--output", default="dlloc-demo", metavar="DIR", help="folder to write to (default: ./dlloc-demo)"
+        "-o",
+        "--output",
+        type=nonempty,
+        default="dlloc-demo",
+        metavar="DIR",
+        help="folder to write to (default: ./dlloc-demo)",
     )
     add_run_options(parser)
     parser.set_defaults(run=run)

@@ -50,20 +50,37 @@ examples:
 """
 
 
-def positive(text: str) -> int:
-    """A number of at least one, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+MOST = 1024
+"""Most threads or events per batch: more gain nothing and only take memory."""
+
+
+def count(text: str) -> int:
+    """A whole number from 1 to MOST, for argparse."""
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from error
+    if not 1 <= value <= MOST:
+        raise argparse.ArgumentTypeError(f"{text} must be from 1 to {MOST}")
     return value
 
 
 def finite(text: str) -> float:
     """A finite number, for argparse."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number") from error
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text} is not finite")
     return value
+
+
+def nonempty(text: str) -> str:
+    """A name that is there (an unset variable of a script gives none), for argparse."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -76,10 +93,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="where the model runs: auto takes CUDA where it works, else the CPU (default: auto)",
     )
     run.add_argument("--require-gpu", action="store_true", help="fail where the model would not run on a GPU")
-    run.add_argument("--threads", type=positive, metavar="N", help="CPU threads of the model (default: all cores)")
-    run.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="events per run of the model (default: 16)"
-    )
+    run.add_argument("--threads", type=count, metavar="N", help="CPU threads of the model (default: all cores)")
+    run.add_argument("--batch", type=count, default=16, metavar="N", help="events per run of the model (default: 16)")
 
 
 def register(subparsers: Any) -> None:
@@ -92,11 +107,18 @@ def register(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inputs = parser.add_argument_group("inputs")
-    inputs.add_argument("--events", required=True, metavar="FILE", help="triggered origins, QuakeML or SCML")
-    inputs.add_argument("--waveforms", required=True, metavar="WHERE", help="file, folder or address; see below")
-    inputs.add_argument("--inventory", required=True, metavar="FILE", help="StationXML or SeisComP inventory XML")
+    inputs.add_argument(
+        "--events", type=nonempty, required=True, metavar="FILE", help="triggered origins, QuakeML or SCML"
+    )
+    inputs.add_argument(
+        "--waveforms", type=nonempty, required=True, metavar="WHERE", help="file, folder or address; see below"
+    )
+    inputs.add_argument(
+        "--inventory", type=nonempty, required=True, metavar="FILE", help="StationXML or SeisComP inventory XML"
+    )
     inputs.add_argument(
         "--model",
+        type=nonempty,
         metavar="NAME|FILE",
         help="bundled model or .onnx file (default: the bundled model that suits the inventory)",
     )
@@ -104,7 +126,7 @@ def register(subparsers: Any) -> None:
         "--fixed-depth", type=finite, metavar="KM", help="keep this depth below sea level instead of estimating it"
     )
     output = parser.add_argument_group("output")
-    output.add_argument("-o", "--output", metavar="FILE", help="write the located events to FILE")
+    output.add_argument("-o", "--output", type=nonempty, metavar="FILE", help="write the located events to FILE")
     output.add_argument("--format", choices=("quakeml", "scml"), default="quakeml", help="of FILE (default: quakeml)")
     output.add_argument(
         "--scml-version",
@@ -112,7 +134,7 @@ def register(subparsers: Any) -> None:
         help="version of SCML (default: that of --events, else 0.13)",
     )
     output.add_argument("--json", action="store_true", help="one JSON object per line and event instead of the table")
-    output.add_argument("--plot", metavar="DIR", help="one picture per located event, into DIR")
+    output.add_argument("--plot", type=nonempty, metavar="DIR", help="one picture per located event, into DIR")
     output.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,

@@ -14,6 +14,7 @@ from typing import NoReturn
 from .. import __version__
 from ..errors import DllocError
 from . import EXIT_INPUT, demo, locate, model
+from .stdio import printable, repair, silence
 
 DESCRIPTION = """\
 Locates earthquakes with a neural network: a triggered origin, the network's waveforms and an ONNX model in; an
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``dlloc`` with ``argv`` (default: the process's arguments); returns the exit status."""
+    repair()
     arguments = build_parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
@@ -69,12 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore")
             return run(arguments)
     except DllocError as error:
-        print(f"dlloc: {error}", file=sys.stderr)
+        print(f"dlloc: {printable(str(error))}", file=sys.stderr)
         return EXIT_INPUT
     except BrokenPipeError:
-        # The reader of our output has gone (dlloc ... | head); point stdout at nothing so that Python's own flush
-        # at exit stays silent
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (dlloc ... | head)
+        silence()
         return EXIT_INPUT
     except KeyboardInterrupt:
         print("dlloc: interrupted", file=sys.stderr)

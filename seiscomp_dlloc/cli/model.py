@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .. import models
 from ..errors import ModelError
 from . import EXIT_EVENTS, EXIT_OK
+from .locate import count
+from .stdio import say
 
 if TYPE_CHECKING:
     from ..passport import Passport
@@ -55,7 +57,7 @@ def register(subparsers: Any) -> None:
     check = actions.add_parser("check", help="run the golden input on every execution provider there is")
     check.add_argument("model", metavar="MODEL", help="name of a bundled model or path of an .onnx file")
     check.add_argument("--require-gpu", action="store_true", help="fail where the model does not run on CUDA")
-    check.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: onnxruntime's)")
+    check.add_argument("--threads", type=count, metavar="N", help="CPU threads (default: onnxruntime's)")
     check.set_defaults(run=run_check)
 
 
@@ -125,7 +127,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         raise ModelError(f"no model is bundled with this installation ({models.FOLDER}); install the package again")
     for name, path in names.items():
         passport = read_passport(path)
-        print(f"{name}  {passport.version}  {_network(passport)}  {path}")
+        say(f"{name}  {passport.version}  {_network(passport)}  {path}")
     return EXIT_OK
 
 
@@ -136,9 +138,9 @@ def run_show(arguments: argparse.Namespace) -> int:
     path = models.resolve(arguments.model)
     passport = read_passport(path)
     if arguments.json:
-        print(json.dumps(passport.raw, indent=2, sort_keys=True))
+        say(json.dumps(passport.raw, indent=2, sort_keys=True))
     else:
-        print(describe(passport, path))
+        say(describe(passport, path))
     return EXIT_OK
 
 
@@ -147,10 +149,10 @@ def run_check(arguments: argparse.Namespace) -> int:
     from ..model import PROVIDERS, check_everywhere
 
     path = models.resolve(arguments.model)
-    results = check_everywhere(path, threads=arguments.threads)
+    results = check_everywhere(path, threads=arguments.threads or 0)
     for result in results:
         verdict = ("passed" if result.passed else "FAILED") if result.ran else "not run"
-        print(f"{result.provider:<24} {verdict:<8} {result.detail}")
+        say(f"{result.provider:<24} {verdict:<8} {result.detail}")
     ran = [result for result in results if result.ran]
     on_gpu = any(result.provider == PROVIDERS["cuda"] for result in ran)
     good = bool(ran) and all(result.passed for result in ran) and (on_gpu or not arguments.require_gpu)

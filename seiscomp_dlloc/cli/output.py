@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Hypocenter, Solution
+from .stdio import printable
 
 WIDEST_ID = 36
 
@@ -53,14 +54,15 @@ class Table:
 
     def row(self, solution: Solution) -> str:
         """One event."""
-        name = solution.trigger.public_id
+        name = printable(solution.trigger.public_id)
         name = name if len(name) <= self._width else "…" + name[-(self._width - 1) :]
         state = status(solution)
         if solution.abstention is not None:
             state = f"{state}: {solution.abstention.reason}"
         h = solution.hypocenter
         if h is None:
-            detail = f" ({solution.abstention.detail})" if solution.abstention and solution.abstention.detail else ""
+            reason = printable(solution.abstention.detail) if solution.abstention else ""
+            detail = f" ({reason})" if reason else ""
             return f"{name:<{self._width}}  {'-':<23} {'-':>9} {'-':>10} {'-':>5} {'-':>6} {'-':>5} {'-':>9} " + (
                 f"{_number(solution.peak, 5, 2)} {len(solution.used_stations) or '-':>3} {'-':>3}  {state}{detail}"
             )

@@ -1,6 +1,7 @@
 """A run over many events: inputs checked first, events one by one, output whole at the end."""
 
 import json
+import os
 import re
 import sys
 import time
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import EventError, EventFileError, SettingError
-from ..formats.atomic import write_atomically
+from ..formats.atomic import check_writable, write_atomically
 from ..formats.document import Labels
 from ..formats.inventory import read_inventory
 from ..formats.quakeml import write_quakeml
@@ -28,12 +29,16 @@ from ..waveforms import WaveformSource, open_source
 from . import EXIT_EVENTS, EXIT_OK
 from .choose import choose_model
 from .output import Table, as_json, status, summary
+from .stdio import printable, say
 
 if TYPE_CHECKING:
     from obspy import Inventory
 
 DEFAULT_SCML = "0.13"
 """Read by SeisComP 6 and later; a newer version is skipped by an older SeisComP."""
+
+HIGHEST_KM = -9.0
+"""Depth (km below sea level) of the highest ground there is."""
 
 _MOST_WARNINGS = 10
 
@@ -81,6 +86,7 @@ class Run:
         times = [trigger.time for trigger in self.triggers.triggers]
         path = choose_model(settings.model, self.inventory, (min(times), max(times)))
         self.model: Model = load(path, settings.provider, settings.require_gpu, settings.threads)
+        self._check_depth()
         self.source: WaveformSource = open_source(settings.waveforms)
         options = Options(fixed_depth_km=settings.fixed_depth_km, batch_size=settings.batch)
         self.locator = Locator(self.model, self.inventory, options)
@@ -93,11 +99,21 @@ class Run:
                 plot.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise SettingError(f"folder {plot}: cannot be made ({error.strerror or error})") from error
+            check_writable(plot / "event.png")
         if output is not None:
-            if output.is_dir():
-                raise SettingError(f"output {output}: is a folder; give the name of a file")
-            if not output.parent.is_dir():
-                raise SettingError(f"output {output}: its folder does not exist; make it first")
+            check_writable(output)
+            for given in (self.settings.events, self.settings.inventory, self.settings.waveforms, self.settings.model):
+                if given and os.path.isfile(given) and os.path.exists(output) and os.path.samefile(given, output):
+                    raise SettingError(f"output {output}: is an input of this run; give another name")
+
+    def _check_depth(self) -> None:
+        """A fixed depth is one that the model and the earth have."""
+        depth, deepest = self.settings.fixed_depth_km, self.model.passport.region.depth_km[1]
+        if depth is not None and not HIGHEST_KM <= depth <= deepest:
+            raise SettingError(
+                f"--fixed-depth {depth:g}: model {self.model.passport.name} is for depths down to {deepest:g} km; "
+                f"give kilometres below sea level, {HIGHEST_KM:g} to {deepest:g}"
+            )
 
     def go(self) -> int:
         """Locate every event; returns the exit status."""
@@ -105,14 +121,14 @@ class Run:
         self._warn()
         table = Table([trigger.public_id for trigger in self.triggers.triggers])
         if not self.settings.as_json:
-            print(table.header(), flush=True)
+            say(table.header())
         with self._bar() as bar:
             for located in self.locator.run(self._jobs()):
                 solution = located.solution
                 self.solutions.append(solution)
                 text = json.dumps(as_json(solution)) if self.settings.as_json else table.row(solution)
                 with tqdm.external_write_mode(file=sys.stdout):
-                    print(text, flush=True)
+                    say(text)
                 if self.settings.plot is not None:
                     self._draw(located, self.settings.plot)
                 bar.update()
@@ -128,7 +144,7 @@ class Run:
         self._lost = sum(problem.lost for problem in self.triggers.problems)
         lines += [f"{self.settings.waveforms}: {item.seed_id}: {item.reason}" for item in self.source.problems]
         for line in lines[:_MOST_WARNINGS]:
-            print(f"dlloc: warning: {line}", file=sys.stderr)
+            print(f"dlloc: warning: {printable(line)}", file=sys.stderr)
         if len(lines) > _MOST_WARNINGS:
             print(f"dlloc: warning: {len(lines) - _MOST_WARNINGS} more of this kind", file=sys.stderr)
 

@@ -33,6 +33,8 @@ _STYLE: Any = {
     "ytick.major.width": 0.6,
     "legend.frameon": False,
     "legend.fontsize": 7.5,
+    # A publicID with dollar signs is no formula
+    "text.parse_math": False,
 }
 
 
