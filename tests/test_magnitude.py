@@ -118,6 +118,17 @@ def test_amplitude_by_ten_is_one_magnitude(factor):
     assert other.value - one.value == pytest.approx(np.log10(factor), abs=0.02)
 
 
+def test_long_periods_are_not_cut_off_by_the_water_level():
+    """At 0.4 Hz the response to displacement is 2 % of that at 20 Hz: the level is one of the response to velocity."""
+    slow = [displacement(station, 1e-4, hertz=0.4) for station in STATIONS]
+    rows = zip(STATIONS, slow, strict=True)
+    st = obspy.Stream(record(f"XX.{s.code}..HH{c}", x, seed=k) for s, x in rows for k, c in enumerate("NE"))
+    spectra = np.fft.rfft(slow, 2 * SAMPLES) * wood_anderson(np.fft.rfftfreq(2 * SAMPLES, 1 / RATE))
+    expected_mm = 1e3 * np.abs(np.fft.irfft(spectra)).max(axis=1)
+    got = [m.amplitude_mm for m in ml(st)[0].stations]
+    assert got == pytest.approx(expected_mm.tolist(), rel=0.02)
+
+
 def test_magnitude_does_not_depend_on_the_instrument():
     other = Response.from_paz(
         zeros=[0, 0], poles=[-4.44 + 4.44j, -4.44 - 4.44j], stage_gain=4e8, stage_gain_frequency=5.0,

@@ -68,6 +68,8 @@ def test_obspy_reads_back_what_was_written(version: str) -> None:
     assert origin.depth_errors.uncertainty == 3000.0
     assert origin.quality.used_station_count == 3
     assert [a.time_residual for a in origin.arrivals] == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert [a.distance for a in origin.arrivals] == pytest.approx([d / 111.195 for d in (10, 20, 30, 40)], rel=1e-4)
+    assert [a.azimuth for a in origin.arrivals] == [0.0, 30.0, 60.0, 90.0]
     assert len(event.picks) == 4
     assert (event.magnitudes[0].mag, event.magnitudes[0].magnitude_type) == (2.5, "ML")
     assert len(empty.origins) == 0
