@@ -1,14 +1,14 @@
 """The events of ``dlloc demo``: theoretical seismograms with noise at the stations of a model's network.
 
-    python -m dlloc_training.demo_data MODEL.onnx -o seiscomp_dlloc/data/demo
+    python -m dlloc_training demo --model MODEL.onnx --run RUN -o seiscomp_dlloc/data/demo
 
-Nothing is taken from a recording: random double couples in a random layered crust, attenuation, site terms,
-scattering coda, and Gaussian noise between the low and high noise models, all through the plugin's own filter, as
-the network's data come. The model's passport gives stations, band and rate. The triggers' epicentres are displaced by
-tens of kilometres and their times by seconds; truth.xml holds the hypocentres that the seismograms were computed for.
+No seismogram is taken from a recording: random double couples in a random layered crust, attenuation, site terms,
+scattering coda, and Gaussian noise between the low and high noise models, all through the plugin's own filter, as the
+network's data come. P and S are moved to the travel times that training calibrated for the network. The model's
+passport gives stations, band and rate. The triggers' epicentres are displaced by tens of kilometres and their times by
+seconds; truth.xml holds the hypocentres that the seismograms were computed for.
 """
 
-import argparse
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +21,18 @@ from obspy.core.inventory import Channel, Inventory, Network, Response, Site
 from obspy.core.inventory import Station as InventoryStation
 from obspy.core.inventory.response import InstrumentSensitivity
 
+from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.model import read_passport
 from seiscomp_dlloc.passport import Passport
 from seiscomp_dlloc.preprocess import condition
 from seiscomp_dlloc.records import COMPONENTS, Station, TraceBlock
+from seiscomp_dlloc.traveltimes import LayeredTravelTimes
 
 from .earth import central_oklahoma
 from .events import random_sources, station_positions, synthesize
 from .greens import strain_table
+from .made import retimed_network
+from .moveout import MoveoutModel
 from .noise import model_noise, random_levels
 from .realism import add_coda, random_site_terms
 
@@ -63,8 +67,8 @@ class DemoEvent:
 def draw_events(passport: Passport, count: int, rng: np.random.Generator) -> tuple[DemoEvent, ...]:
     """Events within the network: drawn near random stations, 3 to 8 km deep, Mw 2.6 to 3.8."""
     positions = station_positions(passport.stations, passport.frame)
-    # Off the outermost stations, so that the events lie among them
-    inner = np.argsort(np.hypot(*(positions - positions.mean(axis=0)).T), kind="stable")[: 2 * len(positions) // 3]
+    # Off the outermost stations, so that the events lie among them, as most events of a network do
+    inner = np.argsort(np.hypot(*(positions - positions.mean(axis=0)).T), kind="stable")[: len(positions) // 2]
     chosen = rng.choice(inner, count, replace=False)
     events = []
     for i, station in enumerate(chosen):
@@ -89,14 +93,17 @@ def draw_events(passport: Passport, count: int, rng: np.random.Generator) -> tup
     return tuple(events)
 
 
-def seismograms(passport: Passport, events: tuple[DemoEvent, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+def seismograms(
+    passport: Passport, events: tuple[DemoEvent, ...], moveout: MoveoutModel, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Band-passed ground velocity (event, 3, station, sample) in m/s from ``ORIGIN_S`` before each origin time on."""
     stations, settings = passport.stations, passport.preprocessing
     positions = station_positions(stations, passport.frame)
     x, y, z = (np.array([getattr(e, name) for e in events]) for name in ("x_km", "y_km", "depth_km"))
     farthest = np.hypot(positions[:, 0] - x[:, None], positions[:, 1] - y[:, None]).max()
+    model = central_oklahoma(rng)
     table = strain_table(
-        central_oklahoma(rng),
+        model,
         depths_km=np.sort(np.round(z, 3)),
         distances_km=np.arange(0.5, farthest + 1.0, 0.25),
         duration_s=60.0,
@@ -117,8 +124,14 @@ def seismograms(passport: Passport, events: tuple[DemoEvent, ...], rng: np.rando
         kappa_s=terms.kappa_s,
     )
     traces = add_coda(traces, settings.sampling_rate_hz, rng, energy_ratio=1.5, decay_s=6.0)
+    layers = LayeredTravelTimes(model.tops_km.tolist(), model.vp_km_s.tolist(), model.vs_km_s.tolist())
+    flat = np.hypot(positions[:, 0] - x[:, None], positions[:, 1] - y[:, None])
+    reach, origin = np.hypot(flat, z[:, None]), SETTLE_S + ORIGIN_S
     for row in range(len(events)):
-        levels = random_levels(rng, len(stations), least=0.3, largest=0.75)
+        before = (origin + layers.times("P", flat[row], z[row]), origin + layers.times("S", flat[row], z[row]))
+        after = (origin + moveout.times("P", reach[row]), origin + moveout.times("S", reach[row]))
+        traces[row] = retimed_network(traces[row], before, after, settings.sampling_rate_hz)
+        levels = random_levels(rng, len(stations), least=0.2, largest=0.6)
         traces[row] += model_noise(rng, levels, samples, settings.sampling_rate_hz)
     # The network's data come filtered; here the one filter does it
     filtering = replace(settings, prefiltered=False, warmup_s=SETTLE_S)
@@ -196,34 +209,26 @@ def as_catalogue(events: tuple[DemoEvent, ...], passport: Passport, displaced: b
     return catalogue
 
 
-def write_demo(model: Path, folder: Path, count: int = 5, seed: int = 7) -> None:
+def read_moveout(path: Path, stations: tuple[Station, ...]) -> MoveoutModel:
+    """Travel times that train wrote; SettingError where the file is none or lacks one of ``stations``."""
+    try:
+        return MoveoutModel.from_json(path.read_text("utf-8"), tuple(station.id for station in stations))
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingError(f"{path}: not the calibrated travel times of these stations ({error!r})") from error
+
+
+def write_demo(model: Path, moveout: Path, folder: Path, count: int = 5, seed: int = 7) -> None:
     """Write triggers.xml, truth.xml, stations.xml and waveforms.mseed into ``folder``."""
     passport = read_passport(model)
+    times = read_moveout(moveout, passport.stations)
     rng = np.random.default_rng(seed)
     events = draw_events(passport, count, rng)
     rate = passport.preprocessing.sampling_rate_hz
     stream = Stream()
-    for event, data in zip(events, seismograms(passport, events, rng), strict=True):
+    for event, data in zip(events, seismograms(passport, events, times, rng), strict=True):
         stream += as_stream(data, event, passport.stations, rate)
     folder.mkdir(parents=True, exist_ok=True)
     stream.write(str(folder / "waveforms.mseed"), format="MSEED", encoding="STEIM2", reclen=4096)
     as_inventory(passport.stations, rate).write(str(folder / "stations.xml"), format="STATIONXML")
     as_catalogue(events, passport, displaced=True).write(str(folder / "triggers.xml"), format="QUAKEML")
     as_catalogue(events, passport, displaced=False).write(str(folder / "truth.xml"), format="QUAKEML")
-
-
-def main() -> None:
-    """Command line; see the module's text."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dlloc_training.demo_data", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="the model that will locate the events")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--events", type=int, default=5, metavar="N", help="number of events (default 5)")
-    parser.add_argument("--seed", type=int, default=7)
-    arguments = parser.parse_args()
-    write_demo(arguments.model, arguments.output, arguments.events, arguments.seed)
-
-
-if __name__ == "__main__":
-    main()

@@ -86,7 +86,7 @@ class Experiment:
     made_validation: ExampleSource
 
 
-HELD_OUT_FILE = "held_out.txt"
+HELD_OUT_FILE, MOVEOUT_FILE = "held_out.txt", "moveout.json"
 
 
 def draw_held_out(names: list[str], count: int, seed: int) -> tuple[str, ...]:
@@ -138,13 +138,16 @@ def prepare(
 ) -> Experiment:
     """Read, calibrate, synthesise. ``theoretical`` events are made from ``tables`` (none where it is empty).
 
-    ``run`` is the run folder; which events are held out stands there (see :func:`held_out_of`).
+    ``run`` is the run folder; which events are held out stands there (see :func:`held_out_of`), and the calibrated
+    travel times are written there.
     """
     rng = np.random.default_rng([seed, 1])
     events = load_events(folder, "train", target.stations, target.settings, RECORD_SAMPLES)
     names = [short_id(event.trigger) for event in events]
     kept, aside = split_events(events, held_out_of(run, names, held_out, seed))
     moveout = calibrate(records_of(kept, target))
+    ids = tuple(station.id for station in target.stations)
+    write_atomically(run / MOVEOUT_FILE, moveout.to_json(ids).encode())
     training = VirtualEvents(kept, target, moveout)
     # Held-out events have no event terms: their windows start where the catalogue's origin time says
     no_terms = MoveoutModel(**{**vars(moveout), "event_terms": np.zeros(len(aside))})

@@ -63,3 +63,22 @@ def retimed(data: NDArray[np.float32], earlier_p: int, earlier_s: int, join: flo
         ramp = np.clip((np.arange(data.shape[-1]) - join) / fade + 0.5, 0.0, 1.0).astype(np.float32)
         trace += ramp * (shifted(data, earlier_s) - trace)
     return trace
+
+
+def retimed_network(
+    data: NDArray[np.float32],
+    before: tuple[FloatArray, FloatArray],
+    after: tuple[FloatArray, FloatArray],
+    rate_hz: float,
+) -> NDArray[np.float32]:
+    """``data`` (3, station, sample) with P and S of each station moved.
+
+    ``before`` and ``after``: times of P and of S, (station,) in s after sample 0.
+    """
+    out = np.empty_like(data)
+    for station in range(data.shape[1]):
+        (p0, s0), (p, s) = ((times[0][station], times[1][station]) for times in (before, after))
+        earlier_p, earlier_s = round((p0 - p) * rate_hz), round((s0 - s) * rate_hz)
+        join = (p + JOIN * (s - p)) * rate_hz
+        out[:, station] = retimed(data[:, station], earlier_p, earlier_s, join, FADE_S * rate_hz)
+    return out

@@ -6,6 +6,7 @@ per event are fitted to the picks, all at once and robustly. The event term take
 time or with the start of the window.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,9 @@ class Records:
                 raise ValueError(f"{name} is of {shape} events and stations, distance_km of {(events, stations)}")
 
 
+_NUMBERS = ("vp", "vs", "p_delay", "s_delay", "p_mad_s", "s_mad_s", "p_picks", "s_picks")
+
+
 @dataclass(frozen=True)
 class MoveoutModel:
     """Straight-ray travel times with terms: time = distance / velocity + delay + station term (+ event term).
@@ -72,6 +76,24 @@ class MoveoutModel:
         if phase == "S":
             return distance / self.vs + self.s_delay + self.s_terms
         raise ValueError(f"phase must be P or S, not {phase!r}")
+
+    def to_json(self, station_ids: tuple[str, ...]) -> str:
+        """Velocities, delays, station terms by id and misfits; the events' terms are left out."""
+        document = {name: getattr(self, name) for name in _NUMBERS} | {
+            "station_terms_s": {
+                station: [round(float(p), 4), round(float(s), 4)]
+                for station, p, s in zip(station_ids, self.p_terms, self.s_terms, strict=True)
+            }
+        }
+        return json.dumps(document, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, station_ids: tuple[str, ...]) -> "MoveoutModel":
+        """Inverse of :meth:`to_json`, without event terms; raises ValueError or KeyError on another document."""
+        document = json.loads(text)
+        terms = np.array([document["station_terms_s"][station] for station in station_ids], float)
+        numbers = {name: document[name] for name in _NUMBERS}
+        return cls(p_terms=terms[:, 0], s_terms=terms[:, 1], event_terms=np.zeros(0), **numbers)
 
     def earth_model(self) -> dict[str, Any]:
         """The network's mean travel times as a passport's ``earth_model``: one layer and two delays."""

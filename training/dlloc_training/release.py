@@ -12,10 +12,10 @@ from .calibration import covariance_scale, raw, read, thresholds
 from .experiment import RECORD_SAMPLES, Experiment
 from .export import write_model
 from .network import Target
-from .noise import model_noise, random_levels
 from .passports import passport_document
 from .runs import load_network
 from .sampler import model_input
+from .theoretical import modelled_noise
 
 FloatArray = NDArray[np.float64]
 
@@ -70,8 +70,7 @@ def theoretical_input(experiment: Experiment, seed: int) -> NDArray[np.float32]:
         raise ValueError("the golden input needs strain tables")
     rng = np.random.default_rng([seed, 5])
     target: Target = experiment.target
-    levels = random_levels(rng, len(target.stations), least=0.2, largest=0.5)
-    noise = model_noise(rng, levels, RECORD_SAMPLES, target.settings.sampling_rate_hz)
+    noise = modelled_noise(target, 1, RECORD_SAMPLES, rng, least=0.2, largest=0.5)[0]
     example = experiment.training.theoretical.draw(rng, noise)
     data: NDArray[np.float32] = model_input(example, target, example.first_break_s - target.settings.pretrigger_s)
     # Strong events would leave the range of float16, in which golden inputs are stored

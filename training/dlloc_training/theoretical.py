@@ -18,9 +18,10 @@ from seiscomp_dlloc.records import TraceBlock
 from seiscomp_dlloc.traveltimes import LayeredTravelTimes
 
 from .events import random_sources, synthesize
-from .made import FADE_S, JOIN, Example, retimed
+from .made import Example, retimed_network
 from .moveout import MoveoutModel
 from .network import Target
+from .noise import model_noise, random_levels
 from .realism import add_coda, random_site_terms
 from .table import StrainTable
 
@@ -29,8 +30,30 @@ FloatArray = NDArray[np.float64]
 ORIGIN_S = 8.5
 """Origin time after the first sample of each theoretical record."""
 
+MODELLED, NOISE_RECORDS = 0.4, 40
+"""Share of theoretical events over modelled noise, and how many records of it are made."""
+
 _BATCH = 25
+_SETTLE_S = 10.0
 _MAD_TO_SIGMA = 1.4826
+
+
+def modelled_noise(
+    target: Target, count: int, samples: int, rng: np.random.Generator, least: float = 0.15, largest: float = 0.7
+) -> NDArray[np.float32]:
+    """Noise (record, 3, station, sample) in m/s between the low and high noise models, in the band of the target.
+
+    ``least`` and ``largest``: levels of :func:`~dlloc_training.noise.random_levels`.
+    """
+    rate, stations = target.settings.sampling_rate_hz, len(target.stations)
+    settle = round(_SETTLE_S * rate)
+    settings = replace(target.settings, prefiltered=False, warmup_s=0.0)
+    out = np.empty((count, 3, stations, samples), np.float32)
+    for record in out:
+        whole = model_noise(rng, random_levels(rng, stations, least, largest), samples + settle, rate)
+        block = TraceBlock(np.arange(stations), whole.astype(np.float64), np.ones(whole.shape, bool), rate, 0.0)
+        record[:] = condition((block,), stations, settings).data[..., settle:]
+    return out
 
 
 class TheoreticalEvents:
@@ -53,6 +76,7 @@ class TheoreticalEvents:
         self.p_time = ORIGIN_S + moveout.times("P", distance) + scatter[0] * moveout.p_mad_s
         self.s_time = ORIGIN_S + moveout.times("S", distance) + scatter[1] * moveout.s_mad_s
         self.data = np.zeros((len(places), 3, len(target.stations), samples), np.float32)
+        self.modelled = modelled_noise(target, NOISE_RECORDS, samples, rng)
         tables = list(tables)
         parts = np.array_split(np.arange(len(places)), len(tables))
         with tqdm(total=len(places), desc="theoretical events", leave=False, disable=None) as progress:
@@ -92,20 +116,20 @@ class TheoreticalEvents:
         for row, event in enumerate(chosen):
             block = TraceBlock(index, traces[row], np.ones(traces[row].shape, bool), self.rate, 0.0)
             data = condition((block,), len(index), settings).data
-            for station in index:
-                p, s = self.p_time[event, station], self.s_time[event, station]
-                out[row, :, station] = retimed(
-                    data[:, station],
-                    round((before_p[row, station] - p) * self.rate),
-                    round((before_s[row, station] - s) * self.rate),
-                    (p + JOIN * (s - p)) * self.rate,
-                    FADE_S * self.rate,
-                )
+            out[row] = retimed_network(
+                data, (before_p[row], before_s[row]), (self.p_time[event], self.s_time[event]), self.rate
+            )
             out[row] /= np.abs(out[row]).max()
         return out
 
-    def draw(self, rng: np.random.Generator, noise: NDArray[np.float32]) -> Example:
-        """One event over ``noise`` (3, station, sample) m/s, its median station 3 to 300 times above it."""
+    def draw(self, rng: np.random.Generator, recorded: NDArray[np.float32]) -> Example:
+        """One event over noise (3, station, sample) m/s, its median station 3 to 300 times above it.
+
+        The noise is modelled in a share :data:`MODELLED` of the cases, else ``recorded``.
+        """
+        noise = recorded
+        if rng.random() < MODELLED:
+            noise = np.roll(self.modelled[rng.integers(len(self.modelled))], int(rng.integers(1, 10_000)), axis=-1)
         event = int(rng.integers(len(self.places)))
         live = rng.random(len(self.live_share)) < self.live_share
         live &= noise.any(axis=(0, 2))

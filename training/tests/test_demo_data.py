@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from dlloc_training import demo_data
+from dlloc_training.moveout import MoveoutModel
 
+from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.formats.inventory import read_inventory
 from seiscomp_dlloc.formats.triggers import read_triggers
 from seiscomp_dlloc.geometry import LocalFrame, distance_azimuth
@@ -16,6 +18,7 @@ from seiscomp_dlloc.waveforms import open_source
 
 pytestmark = pytest.mark.slow
 
+MOVEOUT = MoveoutModel(6.2, 3.55, 0.3, 0.8, np.zeros(6), np.zeros(6), np.zeros(0), 0.1, 0.15, 1, 1)
 SETTINGS = Preprocessing(20.0, (2.0, 8.0), 4, True, 0.0, "constant", "velocity", 1024, 10.0, "none", 1e6)
 
 
@@ -30,7 +33,9 @@ def written(tmp_path_factory: pytest.TempPathFactory):
     passport = SimpleNamespace(stations=stations, frame=LocalFrame(36.05, -97.0), preprocessing=SETTINGS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo_data, "read_passport", lambda _: passport)
-        demo_data.write_demo(Path("model.onnx"), folder, count=2, seed=3)
+        moveout = tmp_path_factory.mktemp("run") / "moveout.json"
+        moveout.write_text(MOVEOUT.to_json(tuple(station.id for station in stations)))
+        demo_data.write_demo(Path("model.onnx"), moveout, folder, count=2, seed=3)
     return folder, passport
 
 
@@ -87,3 +92,11 @@ def test_the_second_event_lacks_a_station_and_each_has_a_dead_one(written):
         counts.append(len({trace.stats.station for trace in stream}))
         assert len({trace.stats.station for trace in stream if np.ptp(trace.data) == 0}) == 1
     assert counts == [6, 5]
+
+
+def test_a_file_without_the_stations_travel_times_is_refused(tmp_path):
+    path = tmp_path / "moveout.json"
+    path.write_text(MOVEOUT.to_json(tuple(f"XX.D{k}" for k in range(6))))
+    assert demo_data.read_moveout(path, (Station("XX", "D2", 0.0, 0.0),)).vp == 6.2
+    with pytest.raises(SettingError, match=r"moveout\.json"):
+        demo_data.read_moveout(path, (Station("XX", "E9", 0.0, 0.0),))
