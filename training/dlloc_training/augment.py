@@ -17,7 +17,8 @@ class Augmentation:
     ``small``: amplitudes scaled by 10**U(``small_range``) under the noise of the stations, which makes a smaller
     event of it (delta ML = log10 of the factor). ``drop``: stations taken away, each with a probability drawn from
     ``drop_rates``. ``gain_sigma``: log10 of the error of each station's gain. ``shift_s``: largest error of the
-    window's anchor; ``usual_shift_s`` is the standard deviation of the errors in the ``usual`` share of the cases.
+    window's anchor, for 10 s on top of the several seconds by which the anchors of some recorded events are early
+    already; ``usual_shift_s`` is the standard deviation of the errors in the ``usual`` share of the cases.
     ``noise_only`` and ``two_events``: windows without an event and with a second one.
     ``wrong_time``: stations whose clock is off by N(0, ``wrong_time_sigma_s``). ``glitch``: a spike at one station.
     """
@@ -29,7 +30,7 @@ class Augmentation:
     gain_sigma: float = 0.1
     usual: float = 0.5
     usual_shift_s: float = 1.0
-    shift_s: float = 12.0
+    shift_s: float = 18.0
     noise_only: float = 0.03
     two_events: float = 0.03
     wrong_time: float = 0.05

@@ -159,7 +159,7 @@ def test_damage_stays_within_its_bounds():
     lost = [(~damaged(virtual.recorded(0), Augmentation(drop=1.0), toy.RATE, rng).live).sum() for _ in range(40)]
     assert 0 < np.mean(lost) < 5
     errors = np.array([anchor_error(Augmentation(), rng) for _ in range(2000)])
-    assert np.abs(errors).max() <= 12.0
+    assert np.abs(errors).max() <= 18.0
     assert 0.35 < np.mean(np.abs(errors) < 2.0) < 0.75
 
 
