@@ -115,8 +115,13 @@ def fit(
     one for each start.
     """
     lightning.seed_everything(seed, workers=True, verbose=False)
+    previous = folder / CHECKPOINT
+    done = torch.load(previous, map_location="cpu", weights_only=False)["global_step"] if previous.exists() else 0
     loader = DataLoader(
-        ExampleStream(experiment.training, seed), batch_size=batch, num_workers=workers, persistent_workers=workers > 0
+        ExampleStream(experiment.training, seed, done),
+        batch_size=batch,
+        num_workers=workers,
+        persistent_workers=workers > 0,
     )
     validation = [
         DataLoader(TensorDataset(*recorded_inputs(experiment)), batch_size=batch),
@@ -138,8 +143,7 @@ def fit(
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    previous = folder / CHECKPOINT
-    trainer.fit(module, loader, validation, ckpt_path=previous if previous.exists() else None, weights_only=False)
+    trainer.fit(module, loader, validation, ckpt_path=previous if done else None, weights_only=False)
     trainer.save_checkpoint(previous)
     return previous
 

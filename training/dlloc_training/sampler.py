@@ -87,15 +87,16 @@ class ExampleSource:
 class ExampleStream(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
     """``draw`` for ever as tensors: input, and up to two hypocentres padded with NaN (2, 3).
 
-    Each worker has its own generator, spawned from ``seed``.
+    Each worker has its own generator, of ``seed`` and of ``start``, the step at which training goes on: a run that is
+    resumed must not see the same examples again.
     """
 
-    def __init__(self, source: ExampleSource, seed: int):
-        self.source, self.seed = source, seed
+    def __init__(self, source: ExampleSource, seed: int, start: int = 0):
+        self.source, self.seed, self.start = source, seed, start
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         info = get_worker_info()
-        rng = np.random.default_rng([self.seed, 0 if info is None else info.id])
+        rng = np.random.default_rng([self.seed, 0 if info is None else info.id, self.start])
         while True:
             data, points = self.source.draw(rng)
             padded = np.full((2, 3), np.nan, np.float32)

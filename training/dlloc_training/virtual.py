@@ -62,7 +62,9 @@ class VirtualEvents:
         )
         self.of_station = [np.nonzero(self.donors.station == k)[0] for k in range(len(target.stations))]
         self.live_share = live.mean(axis=0)
-        self.size = np.array([self._size(k) for k in range(len(events))])
+        size = np.array([self._size(k) for k in range(len(events))])
+        # An event whose S fell outside its record is taken for one of middling size
+        self.size = np.where(np.isfinite(size), size, np.nanmedian(size))
 
     def _size(self, k: int) -> float:
         """log10 of an event's amplitude at 1 km by the power law: median over stations of the S window's RMS."""
@@ -74,7 +76,7 @@ class VirtualEvents:
             if part.size and np.any(part):
                 level = np.log10(np.sqrt(np.mean(part.astype(np.float64) ** 2)))
                 levels.append(level + DISTANCE_DECAY * np.log10(self.distance[k, station]))
-        return float(np.median(levels))
+        return float(np.median(levels)) if levels else float("nan")
 
     def place(self, rng: np.random.Generator) -> FloatArray:
         """A hypocentre: near a recorded one in three cases of five, else anywhere in the search box."""

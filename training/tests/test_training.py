@@ -108,6 +108,12 @@ def test_examples_of_a_stream_are_reproducible_and_finite():
         assert torch.isfinite(a).all()
 
 
+def test_a_resumed_stream_draws_other_examples():
+    source = toy.experiment().training
+    one, two = (next(iter(ExampleStream(source, 5, start))) for start in (0, 200))
+    assert not torch.equal(one[0], two[0])
+
+
 def test_noise_windows_have_no_event_and_its_level():
     experiment = toy.experiment()
     inputs = noise_inputs(experiment, 0)
