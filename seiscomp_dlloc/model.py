@@ -235,6 +235,12 @@ def _metadata(data: bytes, where: str) -> tuple[Passport, Golden]:
     if METADATA_KEY not in metadata:
         raise ModelError(f"{where}: no passport in it (metadata {METADATA_KEY!r}); export it with dlloc_training")
     passport = passports.parse(metadata[METADATA_KEY], where)
+    stated, taken = passport.representation.get("inputs"), [i.name for i in session.get_inputs()]
+    if stated is not None and sorted(stated) != sorted(taken):
+        raise ModelError(
+            f"{where}: the passport says that it takes {', '.join(stated)}, but the graph takes {', '.join(taken)}; "
+            "export the model again"
+        )
     if GOLDEN_KEY not in metadata:
         raise ModelError(f"{where}: no golden input in it (metadata {GOLDEN_KEY!r}); export it again")
     try:

@@ -102,6 +102,14 @@ def test_a_passport_that_is_not_valid_is_refused_naming_file_and_field(tmp_path:
         models.load(path, provider="cpu")
 
 
+def test_a_passport_that_names_other_inputs_than_the_graph_takes_is_refused(tmp_path: Path):
+    data = graph()
+    stated = {"kind": "stations", "missing": "zero", "inputs": ["waveforms", "log_scale"]}
+    whole = models.embed(data, passport_document(representation=stated), golden_of(data), onnx)
+    with pytest.raises(ModelError, match="takes waveforms, log_scale, but the graph takes waveforms"):
+        models.load(written(tmp_path, whole), provider="cpu")
+
+
 def test_a_model_without_golden_input_is_refused(tmp_path: Path, whole: bytes):
     with pytest.raises(ModelError, match="no golden input"):
         models.load(written(tmp_path, with_metadata(whole, **{models.GOLDEN_KEY: None})), provider="cpu")

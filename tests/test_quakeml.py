@@ -78,7 +78,7 @@ def test_magnitudes_come_with_stations_and_amplitudes_in_metres() -> None:
     magnitude = event.preferred_magnitude()
     assert (magnitude.mag, magnitude.magnitude_type, magnitude.mag_errors.uncertainty) == (2.5, "ML", 0.2)
     assert magnitude.origin_id == event.origins[0].resource_id
-    assert magnitude.station_count == 2
+    assert magnitude.station_count is None  # as in SCML: no host may take it into its own summary
     assert [(s.mag, s.waveform_id.get_seed_string()) for s in event.station_magnitudes] == [
         (2.4, "XX.S01.00.HHN"), (2.7, "XX.S02..HHE")
     ]  # fmt: skip
@@ -106,6 +106,14 @@ def test_the_comments_say_what_has_no_field() -> None:
         "notes": "filter warm-up left out",
     }
     assert comments(write_quakeml([refusal()], LABELS))["abstention"] == "too few stations: 2 of at least 5"
+
+
+def test_only_an_accepted_origin_is_put_forward_as_preferred() -> None:
+    def preferred(**changes) -> list:
+        return find(write_quakeml([solution(**changes)], LABELS), "event", "preferredOriginID")
+
+    assert len(preferred()) == 1
+    assert preferred(abstention=Abstention("low peak")) == []
 
 
 def test_an_abstention_is_rejected_and_acceptance_can_be_named() -> None:

@@ -61,8 +61,10 @@ def _event(parent: etree._Element, solution: Solution, labels: Labels, ids: Fres
     hypocenter = hypocenter_of(solution)
     origin_id = local_smi(ids.new("Origin")) if hypocenter else ""
     magnitude_id = local_smi(ids.new("Magnitude")) if solution.magnitude else ""
-    put(event, "preferredOriginID", origin_id)
-    put(event, "preferredMagnitudeID", magnitude_id)
+    if solution.accepted:
+        # What the locator does not stand by, it does not put forward either
+        put(event, "preferredOriginID", origin_id)
+        put(event, "preferredMagnitudeID", magnitude_id)
     if hypocenter is None:
         _comments(event, solution)
     for pick in picks_of(solution):
@@ -136,8 +138,7 @@ def _magnitude(
     put(element, "type", magnitude.type[:_TYPE])
     put(element, "originID", origin_id)
     put(element, "methodID", local_smi(labels.method_id))
-    if magnitude.stations:
-        put(element, "stationCount", len(magnitude.stations))
+    # No stationCount, as in SCML: a host that imports the file would let the magnitude into its own summary
     _evaluation(element, solution, labels)
     _creation_info(element, labels, created)
 
