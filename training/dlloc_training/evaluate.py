@@ -290,7 +290,8 @@ def evaluate(
         fitted = f" (baselines are fitted on {count} of them)"
     identity = model.identity
     header = {
-        "model": f"{identity.name} {identity.version}, SHA-256 {identity.sha256}",
+        # The hash of the weights: the figures may be written into the passport afterwards, which changes the file's
+        "model": f"{identity.name} {identity.version}, content SHA-256 {model.passport.content_sha256}",
         "ran on": identity.provider,
         "data": f"{folder.name}: {len(tests.triggers)} test events; {tests.training_count} training events"
         f"{fitted}, as split.csv has them",

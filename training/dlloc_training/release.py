@@ -77,6 +77,18 @@ def theoretical_input(experiment: Experiment, seed: int) -> NDArray[np.float32]:
     return data[None] * np.float32(min(1.0, 1e4 / np.abs(data).max()))
 
 
+def headline(report: dict[str, Any]) -> dict[str, Any]:
+    """What a passport keeps of evaluate's JSON: mean, median and 90th percentile in km and depth MAE of each row."""
+
+    def row(entry: dict[str, Any]) -> dict[str, float]:
+        epicentre = entry["epicentre"]
+        figures = {f"{name}_km": epicentre[name]["value"] for name in ("mean", "median", "p90")}
+        figures["depth_mae_km"] = entry["depth_mae"]["value"]
+        return {name: round(float(value), 3) for name, value in figures.items() if value is not None}
+
+    return {"data": report["header"]["data"], "rows": {entry["name"]: row(entry) for entry in report["rows"]}}
+
+
 def release(
     experiment: Experiment,
     checkpoint: Path,
@@ -111,7 +123,7 @@ def release(
         },
     }
     if report is not None:
-        skill["test"] = report
+        skill["test_events"] = headline(report)
     parameters = sum(p.numel() for p in network.parameters())
     document = passport_document(
         experiment.target,

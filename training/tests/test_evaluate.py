@@ -6,6 +6,7 @@ import pytest
 from dlloc_training import __main__ as command_line
 from dlloc_training import answers, evaluate, scoreboard
 from dlloc_training.commands import evaluate as command
+from dlloc_training.release import headline
 
 from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.passport import from_dict
@@ -239,6 +240,13 @@ def test_what_is_abstained_from_is_left_out_of_its_row():
     left = evaluate.model_row("x", evaluate.accepted_only(said), QUICK, "")
     assert left.epicentre.answered == 0.5
     assert left.epicentre.mean.value == pytest.approx(np.sqrt(2.0))
+
+
+def test_a_passport_keeps_the_reports_headline(report):
+    kept = headline(json.loads(scoreboard.to_json(report)))
+    assert "test events" in kept["data"]
+    assert kept["rows"]["training mean"]["mean_km"] > 0
+    assert all(set(row) <= {"mean_km", "median_km", "p90_km", "depth_mae_km"} for row in kept["rows"].values())
 
 
 def test_the_report_is_markdown_and_json(report):
