@@ -303,3 +303,18 @@ def test_metadata_that_are_no_text_are_refused(scene: Scene, capsys: pytest.Capt
     scene.model.write_bytes(data[:at] + b"\xff\xfe" + data[at + 2 :])
     assert main(scene.arguments()) == 2
     assert "metadata are damaged" in capsys.readouterr().err
+
+
+def test_a_model_behind_a_closed_folder_is_not_said_to_be_missing(
+    pristine: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    real = Path.stat
+
+    def refuse(self: Path, **options: bool) -> os.stat_result:
+        if self == pristine.model:
+            raise PermissionError(13, "Permission denied")
+        return real(self, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert main(pristine.arguments()) == 2
+    assert f"{pristine.model}: cannot be reached (Permission denied)" in capsys.readouterr().err

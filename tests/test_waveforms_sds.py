@@ -1,5 +1,6 @@
 """Waveforms from an SDS archive."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,4 +58,24 @@ def test_a_folder_that_is_no_sds_archive_is_refused(tmp_path: Path) -> None:
         open_source(f"sds://{tmp_path}/missing")
     (tmp_path / "a").write_bytes(packed(trace()))
     with pytest.raises(WaveformSourceError, match="holds no folder of a year"):
+        open_source(f"sds://{tmp_path}")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+    # Tests may run as root, whom no permission stops
+    closed = list(sds(tmp_path, trace("XX.S02.00.HHZ")).relative_to(tmp_path).parents)[-2 - depth]
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / closed and real(path, mode))
+    monkeypatch.setattr("glob.glob", lambda _: [])
+    dropped = open_source(f"sds://{tmp_path}").get_waveforms(["XX.S02.*.*"], T0, T0 + 10).dropped
+    assert [(item.seed_id, item.reason) for item in dropped] == [(str(closed), "cannot be listed (Permission denied)")]
+
+
+def test_an_archive_behind_a_closed_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listdir(_: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(WaveformSourceError, match=r"cannot be listed \(Permission denied\)"):
         open_source(f"sds://{tmp_path}")

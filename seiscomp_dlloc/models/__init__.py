@@ -29,8 +29,13 @@ def resolve(model: str | os.PathLike[str]) -> Path:
     if str(model) in names:
         return names[str(model)]
     path = Path(model)
-    # Not Path.exists(), which raises where a name is too long or a folder on the way is closed
-    if os.path.exists(path):
-        return path
-    listing = ", ".join(names) or "none"
-    raise ModelError(f"model {model}: no such file, and no bundled model has that name (bundled: {listing})")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        listing = ", ".join(names) or "none"
+        raise ModelError(
+            f"model {model}: no such file, and no bundled model has that name (bundled: {listing})"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"model {model}: cannot be reached ({error.strerror})") from error
+    return path

@@ -1,5 +1,6 @@
 """Waveforms from a SeisComP data structure (SDS) archive."""
 
+import contextlib
 import glob
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ from obspy import UTCDateTime
 from obspy.clients.filesystem.sds import SDS_FMTSTR
 
 from ..errors import WaveformSourceError
+from ..records import Dropped
 from .base import Acquired, Selection, WaveformSource
 from .files import read_files
 
@@ -21,10 +23,10 @@ class SdsSource(WaveformSource):
     def __init__(self, root: str | Path) -> None:
         """Open the archive at ``root``. Raises WaveformSourceError: no such folder, no permission."""
         self._root = Path(root).expanduser()
-        if not self._root.is_dir():
-            raise WaveformSourceError(f"sds://{root}: no such folder")
         try:
             names = os.listdir(self._root)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise WaveformSourceError(f"sds://{root}: no such folder") from error
         except OSError as error:
             raise WaveformSourceError(f"sds://{root}: cannot be listed ({error.strerror})") from error
         if not any(name.isdigit() and len(name) == 4 for name in names):
@@ -35,7 +37,22 @@ class SdsSource(WaveformSource):
 
     def _fetch(self, selection: Selection, starttime: float, endtime: float) -> Acquired:
         stream, dropped = read_files(self._paths(selection, starttime, endtime), selection, starttime, endtime)
+        if selection.missing({trace.id for trace in stream}):
+            dropped += self._closed(selection, starttime, endtime)
         return Acquired(stream, tuple(dropped))
+
+    def _closed(self, selection: Selection, starttime: float, endtime: float) -> list[Dropped]:
+        """Folders that may not be read; looking for files in them finds nothing and says nothing."""
+        years = {UTCDateTime(time).year for time in (starttime, endtime)}
+        folders: dict[Path, None] = {}
+        for year in sorted(years):
+            for network, station, _, _ in selection.patterns:
+                place = self._root / str(year)
+                folders |= dict.fromkeys((place, place / network, place / network / station))
+                with contextlib.suppress(OSError):
+                    folders |= dict.fromkeys(sorted((place / network / station).iterdir()))
+        closed = [path for path in folders if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK)]
+        return [Dropped(str(path.relative_to(self._root)), "cannot be listed (Permission denied)") for path in closed]
 
     def _paths(self, selection: Selection, starttime: float, endtime: float) -> list[Path]:
         """Files that may hold something of the window, sorted."""
