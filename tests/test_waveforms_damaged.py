@@ -74,3 +74,13 @@ def test_parts_of_a_channel_that_cannot_be_joined_stay_apart(tmp_path: Path) -> 
         (50.0, "i"),
         (100.0, "f"),
     ]
+
+
+def test_a_damaged_code_is_named_and_left_out(tmp_path: Path) -> None:
+    data = packed(trace("XX.S01..HHZ", npts=100), trace("XX.S02..HHZ", npts=100))
+    assert data.count(b"HHZ") == 2
+    (tmp_path / "a").write_bytes(data.replace(b"HHZ", b"H.Z", 1))
+    acquired = open_source(tmp_path).get_waveforms(["XX.S01.*.*", "XX.S02.*.*"], T0, T0 + 10)
+    assert [part.id for part in acquired.stream] == ["XX.S02..HHZ"]
+    assert [item.seed_id for item in acquired.dropped] == ["XX.S01..H.Z"]
+    assert "damaged" in acquired.dropped[0].reason

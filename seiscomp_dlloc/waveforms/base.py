@@ -14,6 +14,8 @@ from obspy import Stream, Trace, UTCDateTime
 from ..records import Dropped
 
 _SLACK_SAMPLES = 1e-3
+# SEED asks for letters and digits alone; real codes have more, but never a dot, which parts them everywhere
+_CODES = re.compile(r"[\w-]*(\.[\w-]*){3}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,11 @@ class WaveformSource(ABC):
         if not (math.isfinite(starttime) and math.isfinite(endtime) and starttime < endtime):
             raise ValueError(f"starttime {starttime} must precede endtime {endtime}")
         acquired = self._fetch(selection, starttime, endtime)
-        return Acquired(_clean(acquired.stream, selection, starttime, endtime), acquired.dropped)
+        wanted = [trace for trace in acquired.stream if selection.matches(trace.id)]
+        odd = sorted({trace.id for trace in wanted if not _CODES.fullmatch(trace.id)})
+        dropped = tuple(Dropped(seed_id, "is no channel code: the header is damaged") for seed_id in odd)
+        stream = _clean([trace for trace in wanted if trace.id not in odd], starttime, endtime)
+        return Acquired(stream, acquired.dropped + dropped)
 
     @property
     def problems(self) -> tuple[Dropped, ...]:
@@ -94,11 +100,11 @@ class WaveformSource(ABC):
         """Fetch at least what was asked for; more does no harm."""
 
 
-def _clean(stream: Stream, selection: Selection, starttime: float, endtime: float) -> Stream:
-    """Cut to the window, leave out other channels and what holds no numbers, join what is continuous, sort."""
+def _clean(traces: Iterable[Trace], starttime: float, endtime: float) -> Stream:
+    """Cut to the window, leave out what holds no numbers, join what is continuous, sort."""
     groups: dict[tuple[str, float, float, str], Stream] = {}
-    for trace in stream:
-        if selection.matches(trace.id) and _cut(trace, starttime, endtime):
+    for trace in traces:
+        if _cut(trace, starttime, endtime):
             # ObsPy joins no traces that differ in these, but raises
             key = (trace.id, trace.stats.sampling_rate, trace.stats.calib, trace.data.dtype.str)
             groups.setdefault(key, Stream()).append(trace)
