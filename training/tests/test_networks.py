@@ -41,6 +41,20 @@ def test_the_slim_image_is_a_probability():
     assert torch.allclose(image.sum((1, 2, 3)), torch.ones(3), atol=1e-5)
 
 
+def test_the_exported_image_is_the_geometric_mean_over_shifted_windows():
+    network = slim()
+    x = torch.randn(2, 3, toy.STATIONS, toy.SAMPLES)
+    later, earlier = torch.zeros_like(x), torch.zeros_like(x)
+    later[..., 20:], earlier[..., :-20] = x[..., :-20], x[..., 20:]
+    with torch.no_grad():
+        image = Density(network, (1.0,))(x)
+        mean = (network(x) + network(later) + network(earlier)) / 3
+        expected = torch.softmax(mean.flatten(1), 1).reshape(mean.shape)
+        alone = Density(network, ())(x)
+    assert torch.allclose(image, expected, atol=1e-7)
+    assert torch.allclose(alone, network(x).exp(), atol=1e-6)
+
+
 def test_the_slim_network_does_not_see_the_unit():
     """Standardised logarithms: an event a hundred times stronger, noise and all, gives the same image."""
     x = torch.randn(1, 3, toy.STATIONS, toy.SAMPLES)
