@@ -42,6 +42,26 @@ class ProviderError(InputError):
     """The wanted execution provider cannot run the model."""
 
 
+class InstallError(InputError):
+    """The plugin cannot be installed where it was told to, or what is installed is not whole."""
+
+
+class WorkerError(InputError):
+    """The resident worker gave no answer."""
+
+
+class WorkerUnavailable(WorkerError):
+    """No worker listens, and none could be started."""
+
+
+class WorkerTimeout(WorkerError):
+    """The worker did not answer within the deadline."""
+
+
+class ProtocolError(WorkerError):
+    """What came over the worker's socket is no message of its protocol."""
+
+
 class EventError(DllocError):
     """One event cannot be located; ``reason`` is the short code written to outputs."""
 

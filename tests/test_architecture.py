@@ -20,6 +20,8 @@ INPUTS = {"tensor", "snapshots", "representations"}
 ANSWERS = {"decode", "heads", "traveltimes", "predict", "network", "origintime", "magnitude", "trust", "solution"}
 CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "locate"}
 EDGES = {"waveforms", "formats"}
+# What runs under the host's interpreter, or must start fast, takes only these of the worker
+LIGHT_WORKER = {"worker.client", "worker.protocol", "worker.launch"}
 
 # Module or subpackage -> what it may import of ours; "version" stands for the package itself (__version__)
 ALLOWED: dict[str, set[str]] = {
@@ -47,11 +49,19 @@ ALLOWED: dict[str, set[str]] = {
     "solution": CORE - {"model", "locate"},
     "locate": CORE - {"model"},
     **dict.fromkeys(EDGES, {"errors", "units", "geometry", "records", "version"} | EDGES),
-    "worker": CORE | EDGES | {"worker", "models", "version"},
-    "report": CORE | EDGES | {"worker", "report", "version"},
-    "cli": CORE | EDGES | {"worker", "report", "models", "cli", "data", "version"},
+    "settings": {"errors", "settings", "version"},
+    "bundle": CORE | EDGES | {"models", "version"},
+    "compare": CORE | EDGES | {"version"},
+    "worker": CORE | EDGES | {"worker", *LIGHT_WORKER, "settings", "bundle", "models", "version"},
+    "locext": {"errors", "settings", "version", *LIGHT_WORKER},
+    "install": CORE | EDGES | {"install", "settings", "models", "version", *LIGHT_WORKER},
+    "report": CORE | EDGES | {"compare", "report", "version"},
+    "cli": CORE
+    | EDGES
+    | {"worker", "settings", "install", "bundle", "compare", "report", "models", "cli", "data", "version"}
+    | LIGHT_WORKER,
     "__main__": {"cli"},
-    "seiscomp_app": {"errors", "seiscomp_app", "worker.client", "worker.protocol"},
+    "seiscomp_app": {"errors", "settings", "seiscomp_app", "version", *LIGHT_WORKER},
 }
 
 # Third-party package -> the only module that may import it
@@ -105,7 +115,7 @@ def our_targets(source: str, package: tuple[str, ...]) -> Iterator[str]:
         head = parts[1] if len(parts) > 1 else ""
         if not ((PACKAGE / head).is_dir() or (PACKAGE / f"{head}.py").is_file()) or head == "__init__":
             yield "version"
-        elif head == "worker" and len(parts) > 2 and parts[2] in ("client", "protocol"):
+        elif head == "worker" and len(parts) > 2 and parts[2] in ("client", "protocol", "launch"):
             yield f"worker.{parts[2]}"
         else:
             yield head

@@ -21,6 +21,11 @@ class Augmentation:
     already; ``usual_shift_s`` is the standard deviation of the errors in the ``usual`` share of the cases.
     ``noise_only`` and ``two_events``: windows without an event and with a second one.
     ``wrong_time``: stations whose clock is off by N(0, ``wrong_time_sigma_s``). ``glitch``: a spike at one station.
+
+    Records of a catalogue begin at about the same time before the origin; a network must not take that beginning for
+    a clock, or it fails on continuous data. So ``continuous`` examples are surrounded by ``surround_s`` of noise on
+    both sides, ``begun`` ones have noise of any shorter length before them, and ``late`` ones begin shortly before
+    the first break. The rest stay as they are.
     """
 
     small: float = 0.5
@@ -36,6 +41,10 @@ class Augmentation:
     wrong_time: float = 0.05
     wrong_time_sigma_s: float = 2.0
     glitch: float = 0.05
+    continuous: float = 0.4
+    begun: float = 0.2
+    late: float = 0.1
+    surround_s: float = 35.0
 
 
 class NoiseBank:
@@ -94,6 +103,57 @@ def noise_window(noise: NDArray[np.float32], live: NDArray[np.bool_], first_brea
     """A window without an event."""
     valid = np.broadcast_to(live[:, None], noise.shape)
     return Example(np.where(valid, noise, np.float32(0.0)), valid.copy(), np.zeros((0, 3)), first_break_s)
+
+
+def surrounded(
+    example: Example, before: int, after: int, rate_hz: float, rng: np.random.Generator, fade_s: float = 1.0
+) -> Example:
+    """``example`` with noise like its own before the first break put ahead (``before`` samples) and behind it.
+
+    Joined by cross-fades of equal power over ``fade_s`` ahead only: behind, the coda is above the noise.
+    A record with less than 2 s before its first break is returned as it is.
+    """
+    quiet = int((example.first_break_s - 0.5) * rate_hz)
+    if quiet < 2.0 * rate_hz:
+        return example
+    own, fade = np.asarray(example.data[..., :quiet]), min(int(fade_s * rate_hz), quiet)
+    noise = extend_noise(own, before + fade + after, rng)
+    ramp = np.sin(0.5 * np.pi * (np.arange(fade) + 0.5) / max(fade, 1)).astype(np.float32)
+    whole = np.array(example.data, np.float32)
+    first, last = example.valid[..., :1], example.valid[..., -1:]
+    joined = whole[..., :fade] * ramp + noise[..., before : before + fade] * np.sqrt(1.0 - ramp**2)
+    whole[..., :fade] = np.where(first & example.valid[..., :fade], joined, whole[..., :fade])
+    data = np.concatenate([noise[..., :before] * first, whole, noise[..., before + fade :] * last], axis=-1)
+    shape = example.valid.shape[:-1]
+    valid = np.concatenate(
+        [np.broadcast_to(first, (*shape, before)), example.valid, np.broadcast_to(last, (*shape, after))], axis=-1
+    )
+    return replace(example, data=data, valid=valid, first_break_s=example.first_break_s + before / rate_hz)
+
+
+def cut_in(example: Example, samples: int, rate_hz: float) -> Example:
+    """``example`` without its first ``samples``."""
+    return replace(
+        example,
+        data=np.ascontiguousarray(example.data[..., samples:]),
+        valid=np.ascontiguousarray(example.valid[..., samples:]),
+        first_break_s=example.first_break_s - samples / rate_hz,
+    )
+
+
+def rebegun(example: Example, settings: Augmentation, rate_hz: float, rng: np.random.Generator) -> Example:
+    """``example`` with another beginning and end of its record, as :class:`Augmentation` says."""
+    kind, longest = rng.random(), int(settings.surround_s * rate_hz)
+    if kind < settings.continuous:
+        return surrounded(example, longest, longest, rate_hz, rng)
+    kind -= settings.continuous
+    if kind < settings.begun:
+        return surrounded(example, int(rng.integers(longest)), int(rng.integers(longest)), rate_hz, rng)
+    kind -= settings.begun
+    spare = int((example.first_break_s - 2.0) * rate_hz)
+    if kind < settings.late and spare > 0:
+        return cut_in(example, int(rng.integers(spare + 1)), rate_hz)
+    return example
 
 
 def damaged(example: Example, settings: Augmentation, rate_hz: float, rng: np.random.Generator) -> Example:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .augment import anchor_error, noise_window
+from .augment import anchor_error, noise_window, rebegun
 from .calibration import covariance_scale, raw, read, thresholds
 from .experiment import RECORD_SAMPLES, Experiment
 from .export import write_model
@@ -33,12 +33,12 @@ def images_of(network: torch.nn.Module, inputs: NDArray[np.float32]) -> NDArray[
 
 
 def held_out_inputs(experiment: Experiment, seed: int) -> tuple[NDArray[np.float32], FloatArray]:
-    """Held-out recorded events: once as they are, then :data:`VARIANTS` times with usual anchor errors and up to
-    four stations lost.
+    """Held-out recorded events: once as they are, then :data:`VARIANTS` times with usual anchor errors, up to four
+    stations lost, and records that begin and end elsewhere.
     """
     rng = np.random.default_rng([seed, 3])
     held, target = experiment.held_out, experiment.target
-    settings = experiment.training.augmentation
+    settings, rate = experiment.training.augmentation, target.settings.sampling_rate_hz
     inputs, points = [], []
     for variant in range(1 + VARIANTS):
         for k in range(len(held.events)):
@@ -46,7 +46,8 @@ def held_out_inputs(experiment: Experiment, seed: int) -> tuple[NDArray[np.float
             if variant:
                 lost = np.zeros(len(target.stations), bool)
                 lost[rng.choice(len(lost), rng.integers(5), replace=False)] = True
-                example, error = example.without(lost), anchor_error(settings, rng)
+                example = rebegun(example.without(lost), settings, rate, rng)
+                error = anchor_error(settings, rng)
             inputs.append(model_input(example, target, example.first_break_s - target.settings.pretrigger_s + error))
             points.append(example.hypocentres[0])
     return np.array(inputs), np.array(points)
@@ -56,11 +57,12 @@ def noise_inputs(experiment: Experiment, seed: int) -> NDArray[np.float32]:
     """Windows of extended noise of the held-out events."""
     rng = np.random.default_rng([seed, 4])
     source, target = experiment.made_validation, experiment.target
+    rate = target.settings.sampling_rate_hz
     inputs = []
     for _ in range(NOISE_WINDOWS):
         live = rng.random(len(target.stations)) < source.virtual.live_share
-        example = noise_window(source.noise.draw(rng), live, 10.0)
-        inputs.append(model_input(example, target, 10.0 - target.settings.pretrigger_s))
+        example = rebegun(noise_window(source.noise.draw(rng), live, 10.0), source.augmentation, rate, rng)
+        inputs.append(model_input(example, target, example.first_break_s - target.settings.pretrigger_s))
     return np.array(inputs)
 
 

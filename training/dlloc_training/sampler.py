@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from seiscomp_dlloc.preprocess import condition, cut
 from seiscomp_dlloc.records import TraceBlock
 
-from .augment import Augmentation, NoiseBank, anchor_error, damaged, noise_window, smaller, superposed
+from .augment import Augmentation, NoiseBank, anchor_error, damaged, noise_window, rebegun, smaller, superposed
 from .made import Example
 from .network import Target
 from .theoretical import TheoreticalEvents
@@ -79,7 +79,7 @@ class ExampleSource:
                 other = self._event(rng)
                 late = int(rng.uniform(-5.0, 30.0) * rate)
                 example = superposed(example, other, late, 10.0 ** rng.uniform(-0.3, 0.3))
-        example = damaged(example, a, rate, rng)
+        example = damaged(rebegun(example, a, rate, rng), a, rate, rng)
         start = example.first_break_s - self.target.settings.pretrigger_s + anchor_error(a, rng)
         return model_input(example, self.target, start), example.hypocentres
 
