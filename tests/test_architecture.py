@@ -48,7 +48,9 @@ ALLOWED: dict[str, set[str]] = {
     "magnitude": CONTRACTS | PREPROCESSING | {"traveltimes"},
     "solution": CORE - {"model", "locate"},
     "locate": CORE - {"model"},
-    **dict.fromkeys(EDGES, {"errors", "units", "geometry", "records", "version"} | EDGES),
+    "formats": {"errors", "units", "geometry", "records", "version"} | EDGES,
+    # The host's helper is spoken to in the frames of the worker's protocol
+    "waveforms": {"errors", "units", "geometry", "records", "version", "worker.protocol"} | EDGES,
     "settings": {"errors", "settings", "version"},
     "bundle": CORE | EDGES | {"models", "version"},
     "compare": CORE | EDGES | {"version"},
