@@ -1,0 +1,123 @@
+"""Starts a worker where none listens, once, however many ask at the same time. Standard library, Python 3.8."""
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
+
+from ..errors import WorkerUnavailable
+from .client import Client, check_path
+
+_PING_S = 2.0
+_POLL_S = 0.02
+
+
+class WorkerLauncher:
+    """Launcher for :class:`~seiscomp_dlloc.worker.client.Client`: starts ``dlloc worker run --detach``.
+
+    ``socket_path``: where the worker shall listen. ``python``: interpreter of the worker's virtual environment, this
+    one where ''. ``arguments``: further options of ``dlloc worker run``, paths absolute. ``environment``: in place of
+    this process's.
+    """
+
+    def __init__(
+        self,
+        socket_path: str,
+        python: str = "",
+        arguments: Sequence[str] = (),
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        self.path = check_path(os.path.abspath(socket_path))
+        self._command = [
+            python or sys.executable, "-m", "seiscomp_dlloc", "worker", "run", "--detach", "--socket", self.path,
+            *arguments,
+        ]  # fmt: skip
+        self._environment = worker_environment(os.environ if environment is None else environment)
+
+    def __call__(self, timeout_s: float) -> None:
+        """Make sure that a worker listens. Raises WorkerUnavailable saying why there is none within ``timeout_s``."""
+        limit = time.monotonic() + timeout_s
+        with _lock(self.path + ".launch", limit):
+            if not self._listens(limit):
+                self._start(limit)
+
+    def _listens(self, limit: float) -> bool:
+        try:
+            Client(self.path).ping(max(min(_PING_S, limit - time.monotonic()), 0.05))
+        except WorkerUnavailable:
+            return False
+        except Exception:  # noqa: BLE001,RUF100 (it is there, and busy or of another version: not ours to replace)
+            return True
+        return True
+
+    def _start(self, limit: float) -> None:
+        """Run the command, which returns when the worker listens and goes on without its parent."""
+        try:
+            done = subprocess.run(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                # Not where a folder seiscomp_dlloc may stand: Python looks there first
+                cwd="/",
+                env=self._environment,
+                start_new_session=True,
+                timeout=max(limit - time.monotonic(), 0.1),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise WorkerUnavailable(f"{self.path}: the worker did not start in time") from error
+        except OSError as error:
+            raise WorkerUnavailable(
+                f"{self.path}: the worker cannot be started: {self._command[0]} ({error.strerror or error}); "
+                "run 'dlloc doctor'"
+            ) from error
+        if done.returncode != 0:
+            said = done.stdout.decode("utf-8", "replace").strip().splitlines()
+            raise WorkerUnavailable(
+                "{}: the worker cannot be started: {}".format(self.path, said[-1] if said else "it says nothing")
+            )
+
+
+def worker_environment(environment: Mapping[str, str]) -> Dict[str, str]:
+    """``environment`` without what would lead the worker's interpreter to the host's Python packages."""
+    kept = {key: value for key, value in environment.items() if key not in ("PYTHONHOME", "PYTHONSTARTUP")}
+    root = kept.get("SEISCOMP_ROOT", "")
+    paths = [path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path]
+    outside: List[str] = [path for path in paths if not root or not _below(path, root)]
+    kept.pop("PYTHONPATH", None)
+    if outside:
+        kept["PYTHONPATH"] = os.pathsep.join(outside)
+    return kept
+
+
+def _below(path: str, root: str) -> bool:
+    real, top = os.path.realpath(path), os.path.realpath(root)
+    return real == top or real.startswith(top + os.sep)
+
+
+@contextlib.contextmanager
+def _lock(path: str, limit: float) -> Iterator[None]:
+    """Hold the lock file at ``path``; of many launchers only one starts a worker."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except OSError as error:
+        raise WorkerUnavailable(
+            f"{path}: cannot be written ({error.strerror or error}), so no worker can be started there"
+        ) from error
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= limit:
+                    raise WorkerUnavailable(f"{path}: another process is starting the worker") from error
+                time.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
