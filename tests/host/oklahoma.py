@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from obspy import Inventory, Stream, Trace, read, read_events, read_inventory
+from obspy import Inventory, Stream, Trace, UTCDateTime, read, read_events, read_inventory
 from obspy.core.event import (
     Arrival,
     Catalog,
@@ -125,3 +125,21 @@ def write_document(data: OklahomaData, names: tuple[str, ...], path: Path, versi
     catalog = Catalog([picked_event(data, name, model) for name in names])
     catalog.write(str(path), format="SCML", version=version)
     return catalog
+
+
+def write_sds(data: OklahomaData, names: tuple[str, ...], archive: Path) -> None:
+    """The recordings of ``names`` as an SDS archive, one file per channel and day, records in order of time."""
+    records: dict[Path, list[Trace]] = {}
+    for name in names:
+        for trace in data.waveforms(name):
+            stats, start = trace.stats, trace.stats.starttime
+            for day in {start.datetime.date(), stats.endtime.datetime.date()}:
+                midnight = UTCDateTime(day.year, day.month, day.day)
+                part = trace.slice(midnight, midnight + 86400 - stats.delta / 2)
+                folder = archive / f"{day.year}" / stats.network / stats.station / f"{stats.channel}.D"
+                julian = midnight.julday
+                path = folder / f"{trace.id}.D.{day.year}.{julian:03d}"
+                records.setdefault(path, []).append(part)
+    for path, parts in records.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Stream(sorted(parts, key=lambda part: part.stats.starttime)).write(str(path), format="MSEED", reclen=512)
