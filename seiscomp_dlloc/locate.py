@@ -3,6 +3,7 @@
 Pure: no files, no clock. The trigger says when and that an event is; where it was said to be never enters.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -153,6 +154,12 @@ class Locator:
         self._inventory = inventory
         self._index = ChannelIndex.from_inventory(inventory)
         self._solver = Solver(self.passport, model.identity, self._index, self.travel_times, self.options)
+
+    def with_options(self, options: Options) -> "Locator":
+        """A locator with other options that shares this one's tables."""
+        other = copy.copy(self)
+        other.options, other._solver = options, self._solver.with_options(options)
+        return other
 
     def locate(self, trigger: Trigger, stream: Any) -> Solution:
         """Locate one event. EventErrors become its abstention; InputErrors are raised."""

@@ -9,6 +9,7 @@ magnitudes from digital data, section ML; the formula is Hutton and Boore's (198
 The arithmetic works on arrays; :func:`local_magnitude` is the edge that takes channels out of streams.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,8 @@ HIGH_PASS_HZ = (0.05, 0.1)  # pre-filter: zero below the first, one above the se
 LOW_PASS_OF_RATE = (0.4, 0.45)
 WATER_LEVEL = 0.02
 """Responses weaker than this share of their largest value are not undone further: there is only noise there."""
+
+_EVALRESP = threading.Lock()  # the C library keeps its state in globals
 
 
 def wood_anderson(frequency_hz: FloatArray) -> ComplexArray:
@@ -158,7 +161,8 @@ class ResponseTable:
 
 def _evaluate(epoch: ChannelEpoch, nodes: FloatArray) -> ComplexArray:
     try:
-        values = np.asarray(epoch.response.get_evalresp_response_for_frequencies(nodes, output="DISP"), complex)
+        with _EVALRESP:
+            values = np.asarray(epoch.response.get_evalresp_response_for_frequencies(nodes, output="DISP"), complex)
     except Exception as error:  # ObsPy raises bare exceptions of many kinds, evalresp's own among them
         raise ValueError(f"the instrument response cannot be evaluated: {error}") from error
     if not np.all(np.isfinite(values)) or not np.any(np.abs(values) > 0):

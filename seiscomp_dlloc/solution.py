@@ -1,5 +1,6 @@
 """The rest of a solution once the model has said where: origin time, arrivals, magnitude, trust."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,12 @@ class Solver:
         self.passport, self.identity, self.options, self.travel_times = passport, identity, options, travel_times
         self._index = index
         self._responses = ResponseTable()
+
+    def with_options(self, options: Options) -> "Solver":
+        """A solver with other options that shares this one's tables."""
+        other = copy.copy(self)
+        other.options = options
+        return other
 
     def solve(self, case: Evidence, estimate: Estimate) -> Solution:
         """The solution that goes with the model's ``estimate``."""

@@ -8,6 +8,7 @@ understand (records of different lengths, no blockette 1000, full SEED) go throu
 
 import io
 import sys
+import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from obspy import Stream, UTCDateTime, read
 
 from ..records import Dropped
 from .base import Selection
+
+ALONE = threading.RLock()
+"""Held while warnings are caught, for their filters are the whole process's: whoever else catches some takes it too."""
 
 _SHORTEST_RECORD = 128
 _MOST_BLOCKETTES = 3
@@ -305,9 +309,9 @@ def _read(
 ) -> tuple[Stream, str]:
     """ObsPy's reading of miniSEED, and what it or libmseed complained of ('': nothing). Raises whatever ObsPy does."""
     unspoken: list[str] = []
-    hook = sys.unraisablehook
-    with warnings.catch_warnings(record=True) as caught:
+    with ALONE, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        hook = sys.unraisablehook
         # libmseed's complaint of a damaged header quotes it; ObsPy takes it for UTF-8 where nothing can be raised
         sys.unraisablehook = lambda raised: unspoken.append(str(raised.exc_value))
         try:
