@@ -6,7 +6,7 @@ Pure: no files, no clock. The trigger says when and that an event is; where it w
 import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from . import heads, representations, trust
 from .channels import ChannelIndex
 from .errors import EventError, NoWaveforms
 from .firstbreak import LTA_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
-from .network import inventory_stations, match_stations
+from .network import inventory_stations, match_network
 from .passport import Passport
 from .preprocess import condition
 from .records import (
@@ -103,6 +103,7 @@ class _Case:
     stations: tuple[Station, ...] = ()
     listed: tuple[Station, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    notes: tuple[str, ...] = ()
     conditioned: Conditioned | None = None
     anchor: float | None = None
     input: representations.ModelInput | None = None
@@ -197,10 +198,10 @@ class Locator:
         case.listed = inventory_stations(self._inventory, case.trigger.time)
         stream = [] if case.stream is None else case.stream
         if passport.fixed_network:
-            case.stations = passport.stations
-            usable, missing = match_stations(case.stations, case.listed, passport.station_tolerance_km)
+            match = match_network(passport.stations, case.listed, passport.station_tolerance_km)
+            case.stations, usable, missing, case.notes = match.stations, match.usable, match.dropped, match.notes
             _require(trust.station_mismatch(int(usable.sum()), passport.min_stations, len(case.stations), missing))
-            strangers = {item.seed_id for item in missing}
+            strangers = {station.id for station, there in zip(case.stations, usable, strict=True) if not there}
             stream = [t for t in stream if f"{t.stats.network}.{t.stats.station}" not in strangers]
         else:
             case.stations, missing = case.listed, ()
@@ -256,6 +257,8 @@ class Locator:
                 raise case.failure
             estimate = heads.read(case.outputs, self.passport, self.options.fixed_depth_km)
             solution = self._solver.solve(case.evidence(), estimate)
+            if case.notes:
+                solution = replace(solution, notes=solution.notes + case.notes)
         except EventError as error:
             solution = Solution(
                 case.trigger,
@@ -264,6 +267,7 @@ class Locator:
                 used_stations=case.input.used if case.input else (),
                 anchor=case.anchor,
                 dropped=case.dropped,
+                notes=case.notes,
             )
             return Located(solution, self.travel_times, case.stations, case.conditioned)
         return Located(solution, self.travel_times, case.stations, case.conditioned, estimate.image)

@@ -129,7 +129,8 @@ class Solver:
 
     def _picks(self, case: Evidence, place: tuple[float, float, float]) -> tuple[Picks, Predictions, list[str]]:
         """The trigger's picks at stations of the passport or the inventory, in order of time."""
-        known = {station.id: station for station in (*case.listed, *self.passport.stations)}
+        # The inventory's coordinates are those of the event's time
+        known = {station.id: station for station in (*self.passport.stations, *case.listed)}
         ordered = sorted(case.trigger.picks, key=lambda p: (p.time, p.public_id))
         picks = [pick for pick in ordered if pick.station_id in known]
         unknown = sorted({pick.station_id for pick in ordered if pick.station_id not in known})

@@ -354,7 +354,7 @@ def test_an_unknown_scheme_of_waveforms_is_answered_with_the_known_ones(scene: S
 def test_a_model_of_another_network_is_refused_before_any_work(scene: Scene, dlloc):
     document = passport_document(name="elsewhere")
     for station in document["network"]["stations"]:
-        station["code"] = "Q" + station["code"]
+        station["code"], station["latitude"] = "Q" + station["code"], station["latitude"] + 3.0
     path = tinymodels.save(tinymodels.fixed_image(document), scene.folder, "elsewhere.onnx")
     bad_input(dlloc(scene.arguments(model=path)), "elsewhere", "XX.QA0", "needs 3", "has 0")
 

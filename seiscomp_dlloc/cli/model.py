@@ -2,14 +2,16 @@
 
 import argparse
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import ModelError
 from . import EXIT_EVENTS, EXIT_OK
-from .locate import count
-from .stdio import say
+from .locate import count, nonempty
+from .stdio import printable, say
 
 if TYPE_CHECKING:
     from ..passport import Passport
@@ -23,8 +25,10 @@ EPILOG = """\
 MODEL is the name of a bundled model (see 'dlloc model list') or the path of an .onnx file.
 
 exit status:
-  0   done; for 'check': the golden input gives the expected output on every provider that runs here
-  1   'check': it does not on some provider, or no provider runs (with --require-gpu: CUDA does not)
+  0   done; for 'check': the golden input gives the expected output on every provider that runs here, and the
+      inventory, where one is given, has enough of the model's stations
+  1   'check': it does not on some provider, no provider runs (with --require-gpu: CUDA does not), or the inventory
+      has too few of the model's stations
   2   the file is no model, has no valid passport, or its weights do not belong to its passport
 
 examples:
@@ -32,6 +36,7 @@ examples:
   dlloc model show oklahoma-fcn-slim
   dlloc model show ./my.onnx --json | jq .calibration
   dlloc model check ./my.onnx --require-gpu
+  dlloc model check oklahoma-fcn-slim --inventory stations.xml --time 2016-01-06T01:17:00
 """
 
 
@@ -58,7 +63,25 @@ def register(subparsers: Any) -> None:
     check.add_argument("model", metavar="MODEL", help="name of a bundled model or path of an .onnx file")
     check.add_argument("--require-gpu", action="store_true", help="fail where the model does not run on CUDA")
     check.add_argument("--threads", type=count, metavar="N", help="CPU threads (default: onnxruntime's)")
+    check.add_argument(
+        "--inventory",
+        type=nonempty,
+        metavar="FILE",
+        help="also compare the model's stations with this inventory: renamed, moved, turned, missing ones are named",
+    )
+    check.add_argument(
+        "--time", type=moment, metavar="T", help="ISO 8601 UTC time for which the inventory counts (default: now)"
+    )
     check.set_defaults(run=run_check)
+
+
+def moment(text: str) -> float:
+    """An ISO 8601 time (UTC where it names no zone) as POSIX seconds, for argparse."""
+    try:
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time such as 2016-01-06T01:17:00") from error
 
 
 def _network(passport: "Passport") -> str:
@@ -156,4 +179,18 @@ def run_check(arguments: argparse.Namespace) -> int:
     ran = [result for result in results if result.ran]
     on_gpu = any(result.provider == PROVIDERS["cuda"] for result in ran)
     good = bool(ran) and all(result.passed for result in ran) and (on_gpu or not arguments.require_gpu)
+    if arguments.inventory:
+        good &= _check_network(path, Path(arguments.inventory), arguments.time)
     return EXIT_OK if good else EXIT_EVENTS
+
+
+def _check_network(model: Path, inventory: Path, when: float | None) -> bool:
+    """Print how the model's stations stand in an inventory; whether there are enough."""
+    from ..formats.inventory import read_inventory
+    from ..model import read_passport
+    from ..network import network_report
+
+    report = network_report(read_passport(model), read_inventory(inventory), time.time() if when is None else when)
+    for line in report.lines():
+        say(printable(line))
+    return report.enough

@@ -22,7 +22,7 @@ from ..formats.scml import VERSIONS, write_scml
 from ..formats.triggers import TriggerFile, read_triggers
 from ..locate import Job, Located, Locator, required_window
 from ..model import Model, load
-from ..network import inventory_stations
+from ..network import inventory_stations, stations_to_fetch
 from ..records import Hypocenter, Solution, Trigger
 from ..solution import Options
 from ..waveforms import WaveformSource, open_source
@@ -158,7 +158,7 @@ class Run:
             yield self._fetch(trigger)
 
     def _fetch(self, trigger: Trigger) -> Job:
-        stations = self.model.passport.stations or inventory_stations(self.inventory, trigger.time)
+        stations = stations_to_fetch(self.model.passport, inventory_stations(self.inventory, trigger.time))
         start, end = required_window(trigger, self.model.passport)
         if not stations:
             return Job(trigger)
