@@ -14,8 +14,8 @@ _LIMITS = {"Latitude": 90.0, "Longitude": 180.0, "Elevation": 1e4}
 _EVENT_ROOTS = ("quakeml", "eventParameters", "EventParameters")
 
 
-def read_inventory(path: str | Path) -> obspy.Inventory:
-    """Inventory of one file (not a folder) of StationXML or SeisComP inventory XML.
+def read_inventory(path: str | Path | bytes) -> obspy.Inventory:
+    """Inventory of one file (not a folder) of StationXML or SeisComP inventory XML, or of its content as bytes.
 
     Raises :class:`~seiscomp_dlloc.errors.InventoryError` naming the file: it cannot be opened, is no XML, has a
     document type declaration (entities), is of another kind or version, or holds no station.

@@ -37,6 +37,10 @@ class Place:
             raise SettingError(
                 f"worker.socket {self.path}: no worker can be there ({error.strerror or error})"
             ) from error
+        owner = os.stat(os.path.dirname(self.path)).st_uid
+        if owner not in (0, os.getuid()):
+            os.close(self._lock)
+            raise SettingError(f"worker.socket {self.path}: its folder belongs to another user; name another path")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

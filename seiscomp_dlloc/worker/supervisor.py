@@ -22,7 +22,7 @@ from .child import SILENCE_S, Child
 from .clients import Clients, listen_for
 from .config import WorkerConfig
 from .place import Place
-from .protocol import RETRY_REASONS, VERSION, Header
+from .protocol import RETRY_REASONS, VERSION, Header, Message
 from .statistics import Statistics, resident_mib
 from .table import Done, Limits, Table
 
@@ -113,7 +113,7 @@ class Supervisor:
             try:
                 self._to_engine(header, job.blobs)
             except ProtocolError as error:  # its header was just short enough to come, and is too long to go on
-                message = empty_answer(job.id, "refused", "bad request", str(error)), {}
+                message: Message = empty_answer(job.id, "refused", "bad request", str(error)), {}
                 self.table.finish(job.id, message)
                 self._answer_all([(job, message)])
         self.clients.drop_idle()
@@ -188,8 +188,9 @@ class Supervisor:
     def _engine_ended(self, why: str = "", guilty: bool = True) -> None:
         if self.child.channel is not None:
             self._selector.unregister(self.child.channel.socket)
-        if self.child.stderr in self._selector.get_map():
-            self._selector.unregister(self.child.stderr)
+        stderr = self.child.stderr
+        if stderr is not None and stderr in self._selector.get_map():
+            self._selector.unregister(stderr)
         self.child.end(why)
         self._abandoned.clear()
         self._answer_all(self.table.engine_died(guilty))
@@ -279,4 +280,9 @@ def serve(config: WorkerConfig, place: Place, ready: Callable[[], None] | None =
     if ready is not None:
         ready()
         place.note_pid()
-    Supervisor(config, place).serve()
+    try:
+        Supervisor(config, place).serve()
+    except BaseException:
+        # Detached there is no other place where it could be read
+        log.exception("the worker fails")
+        raise

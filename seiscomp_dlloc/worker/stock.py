@@ -1,0 +1,229 @@
+"""What jobs share: warm models, inventories, locators, sources of waveforms. All of it bounded."""
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from obspy import Inventory
+
+from .. import models
+from ..errors import DllocError, InventoryError, SettingError
+from ..formats.inventory import read_inventory
+from ..locate import Locator
+from ..model import Model, load
+from ..solution import Options
+from ..waveforms import open_source
+from ..waveforms.files import FileSource
+from ..waveforms.mseed import ALONE
+from .acquire import BlobSource, Opened
+from .config import ProfileConfig, WorkerConfig
+from .request import JobRequest
+
+_MODELS, _INVENTORIES, _LOCATORS, _SOURCES = 6, 6, 12, 8
+_REOPEN_S = 600.0
+_LOOK_AGAIN_S = 2.0
+_NETWORK = ("fdsnws://", "fdsnwss://", "seedlink://")
+
+log = logging.getLogger("dlloc.engine")
+Value = TypeVar("Value")
+
+
+class _Cache(Generic[Value]):
+    """The values used last, by key; each is made once, whoever asks meanwhile waits."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self._values: OrderedDict[Any, Value] = OrderedDict()
+        self._lock = threading.Lock()
+        self._making: dict[Any, threading.Lock] = {}
+
+    def get(self, key: Any, make: Callable[[], Value]) -> Value:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    return self._values[key]
+            try:
+                value = make()
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+            with self._lock:
+                self._values[key] = value
+                while len(self._values) > self._most:
+                    self._values.popitem(last=False)
+            return value
+
+    def values(self) -> list[Value]:
+        with self._lock:
+            return list(self._values.values())
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What one job works with."""
+
+    model: Model
+    locator: Locator
+    inventory: Inventory
+    opened: Opened
+
+
+class Stock:
+    """Models, inventories, locators and sources by what names them."""
+
+    def __init__(self, config: WorkerConfig):
+        self._config = config
+        self._models: _Cache[Model] = _Cache(_MODELS)
+        self._inventories: _Cache[Inventory] = _Cache(_INVENTORIES)
+        self._locators: _Cache[Locator] = _Cache(_LOCATORS)
+        self._sources: _Cache[Opened] = _Cache(_SOURCES)
+        self._signatures: dict[str, tuple[float, tuple[int, ...]]] = {}
+        self.problems: dict[str, str] = {}
+
+    def warm(self) -> None:
+        """Load every profile's model, inventory and source; what fails is kept in :attr:`problems` by profile."""
+        for profile in self._config.profiles:
+            try:
+                model = self.model(profile.model)
+                if profile.inventory:
+                    self._locator(model, *self._inventory_of(profile.inventory, None))
+                if profile.waveforms:
+                    self.source(profile.waveforms)
+                self.problems.pop(profile.name, None)
+            except DllocError as error:
+                self.problems[profile.name] = str(error)
+                log.error("profile %s: %s", profile.name, error)
+
+    def report(self) -> dict[str, Any]:
+        """For the status: models with their hashes and providers, profiles with what is wrong."""
+        rows = []
+        for model in self._models.values():
+            identity = model.identity
+            rows.append(
+                {
+                    "name": identity.name,
+                    "version": identity.version,
+                    "sha256": identity.sha256,
+                    "provider": identity.provider,
+                    "file": str(model.path),
+                }
+            )
+        profiles = [
+            {"name": profile.name, "problem": self.problems.get(profile.name)} for profile in self._config.profiles
+        ]
+        return {"models": rows, "profiles": profiles}
+
+    def tools(self, request: JobRequest) -> Tools:
+        """What ``request`` needs. Raises InputErrors naming what is missing or wrong."""
+        profile = self._profile(request.profile)
+        model = self.model(request.model or profile.model)
+        where = request.inventory or profile.inventory
+        inventory, key = self._inventory_of(where, request.inventory_blob)
+        locator = self._locator(model, inventory, key)
+        if request.fixed_depth_km is not None:
+            locator = locator.with_options(Options(fixed_depth_km=request.fixed_depth_km, batch_size=1))
+        if request.waveform_blob is not None:
+            opened = Opened(BlobSource(request.waveform_blob))
+        else:
+            wanted = request.waveforms or profile.waveforms
+            if not wanted:
+                raise SettingError(f"no waveforms: set profile.{profile.name}.waveforms, or name them with the job")
+            opened = self.source(wanted)
+        return Tools(model, locator, inventory, opened)
+
+    def model(self, name: str) -> Model:
+        """The model of that name or path, the bundled default where ''; loaded again when its file changes."""
+        path = models.resolve(name or models.DEFAULT)
+        config = self._config
+        return self._models.get(
+            (str(path), *_signature(path)),
+            lambda: load(path, config.provider, config.require_gpu, config.threads),
+        )
+
+    def source(self, where: str) -> Opened:
+        """The source at ``where``; a folder that changed, and a server after a while, is opened again."""
+        if where.startswith(_NETWORK):
+            key: tuple[Any, ...] = (where, int(time.time() // _REOPEN_S))
+            alone = where.startswith("seedlink://")
+            return self._sources.get(key, lambda: Opened(open_source(where, timeout_s=30.0), 2.0, alone))
+        if "://" in where:
+            return self._sources.get((where,), lambda: Opened(open_source(where)))
+        return self._sources.get((where, self._state_of(where)), lambda: Opened(FileSource(where)))
+
+    def _state_of(self, where: str) -> tuple[int, ...]:
+        """Changes with the files below ``where``; looked up again after two seconds."""
+        now = time.monotonic()
+        looked, signature = self._signatures.get(where, (-_LOOK_AGAIN_S, ()))
+        if now - looked >= _LOOK_AGAIN_S:
+            signature = _tree_signature(where)
+            if len(self._signatures) > 10 * _SOURCES:
+                self._signatures.clear()
+            self._signatures[where] = now, signature
+        return signature
+
+    def _profile(self, name: str | None) -> ProfileConfig:
+        if name is None:
+            return self._config.profiles[0] if self._config.profiles else ProfileConfig("default")
+        for profile in self._config.profiles:
+            if profile.name == name:
+                return profile
+        known = ", ".join(profile.name for profile in self._config.profiles) or "none"
+        raise SettingError(f"profile {name}: is not configured (profiles: {known}); restart the worker after a change")
+
+    def _inventory_of(self, where: str, blob: bytes | None) -> tuple[Inventory, Any]:
+        """The inventory and what names it: the job's own, else that of the file."""
+        if blob is not None:
+            key: Any = hashlib.sha256(blob).hexdigest()
+            return self._inventories.get(key, lambda: _read(blob)), key
+        if not where:
+            raise InventoryError("no inventory: set the profile's inventory, or send one with the job")
+        key = (where, *_signature(Path(where)))
+        return self._inventories.get(key, lambda: _read(where)), key
+
+    def _locator(self, model: Model, inventory: Inventory, key: Any) -> Locator:
+        return self._locators.get(
+            (model.sha256, id(model), key), lambda: Locator(model, inventory, Options(batch_size=1))
+        )
+
+
+def _read(source: str | bytes) -> Inventory:
+    with ALONE:
+        return read_inventory(source)
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """Changes when the file is replaced or written; () where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _tree_signature(where: str) -> tuple[int, ...]:
+    """Changes when a file below the folder ``where`` comes, goes, grows or is written."""
+    if not os.path.isdir(where):
+        return _signature(Path(where))
+    count = size = latest = 0
+    for folder, _, names in os.walk(where, followlinks=True):
+        for name in names:
+            try:
+                status = os.stat(os.path.join(folder, name))
+            except OSError:
+                continue
+            count, size, latest = count + 1, size + status.st_size, max(latest, status.st_mtime_ns)
+        if count > 100_000:
+            break
+    return count, size, latest

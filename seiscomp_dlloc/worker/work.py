@@ -1,0 +1,201 @@
+"""One job from request to answer."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import (
+    DllocError,
+    EventError,
+    EventFileError,
+    InventoryError,
+    ModelError,
+    ProviderError,
+    SettingError,
+    WaveformSourceError,
+)
+from ..formats.plain import as_json, status
+from ..formats.scml import VERSIONS, write_origin_reply, write_scml
+from ..geometry import distance_azimuth
+from ..locate import Job, required_window
+from ..network import inventory_stations, stations_to_fetch
+from ..records import Dropped, Solution, Station
+from .acquire import Gathered, Window, gather
+from .answers import empty_answer
+from .config import WorkerConfig
+from .protocol import Blobs, Message
+from .request import JobRequest, check_depth, parse_request
+from .running import Cancelled, Running, Slots
+from .stock import Stock, Tools
+
+DEFAULT_SCML = "0.13"
+"""Version of an answer to QuakeML: read by SeisComP 6 and later."""
+
+REASONS: tuple[tuple[type[DllocError], str, str], ...] = (
+    (SettingError, "refused", "bad request"),
+    (EventFileError, "refused", "bad document"),
+    (InventoryError, "refused", "inventory"),
+    (ModelError, "refused", "model"),
+    (ProviderError, "refused", "provider"),
+    (WaveformSourceError, "failed", "waveform source"),
+)
+"""Class of error -> status and reason of the answer."""
+
+_LEAST_RESERVE_S = 0.15
+
+log = logging.getLogger("dlloc.engine")
+
+
+class Workshop:
+    """Does jobs with what :class:`~.stock.Stock` has; ``locating`` and ``fetching`` say how many at once."""
+
+    def __init__(self, config: WorkerConfig, stock: Stock):
+        self.stock = stock
+        self.locating = Slots(max(config.jobs, 1))
+        self.fetching = Slots(max(4, 2 * config.jobs))
+        self._usual_s = 0.5
+
+    def answer(self, job: Running) -> Message | None:
+        """The answer to ``job``; None where it was answered without us. Raises nothing."""
+        try:
+            return self._answer(job)
+        except Cancelled:
+            return None
+        except EventError as error:
+            return self._without(job, "failed", error.reason, str(error))
+        except DllocError as error:
+            state, reason = next(((s, r) for kind, s, r in REASONS if isinstance(error, kind)), ("failed", "failed"))
+            return self._without(job, state, reason, str(error))
+        except Exception as error:
+            # A defect of ours must not cost the other jobs
+            log.exception("job %.80s", job.id)
+            return self._without(job, "failed", "internal error", f"{type(error).__name__}: {error}")
+
+    def _answer(self, job: Running) -> Message:
+        began = time.monotonic()
+        job.state("queued")
+        job.enter(self.fetching)
+        try:
+            job.times["queued_s"] = job.age_s + time.monotonic() - began
+            job.state("acquiring")
+            request = parse_request(job.header, job.blobs)
+            tools = self.stock.tools(request)
+            check_depth(request.fixed_depth_km, tools.model.passport.region.depth_km[1])
+            window, far, expected = _window(request, tools)
+        finally:
+            job.leave(self.fetching)
+        began = time.monotonic()
+        gathered = None
+        error: EventError | None = None
+        if window is not None:
+            reserve = max(_LEAST_RESERVE_S, min(2.0 * self._usual_s, 0.5 * job.left_s))
+            try:
+                wait = request.wait == "complete" and request.waveform_blob is None
+                gathered = gather(tools.opened, window, job, self.fetching, wait, reserve)
+            except EventError as failure:
+                error = failure
+        job.times["acquired_s"] = time.monotonic() - began
+        job.state("queued")
+        job.enter(self.locating)
+        try:
+            job.state("locating")
+            began = time.monotonic()
+            solution = _locate(request, tools, gathered, error, far)
+            blobs = _documents(request, solution)
+            took = time.monotonic() - began
+        finally:
+            job.leave(self.locating)
+        job.times["located_s"] = took
+        # What the usual job takes, slow to forget a long one
+        self._usual_s = max(took, 0.9 * self._usual_s + 0.1 * took)
+        return self._with(job, solution, blobs, gathered, expected)
+
+    def _with(
+        self, job: Running, solution: Solution, blobs: Blobs, gathered: Gathered | None, expected: int
+    ) -> Message:
+        abstention = solution.abstention
+        header = empty_answer(
+            job.id,
+            status(solution),
+            abstention.reason if abstention else "",
+            abstention.detail if abstention else "",
+        )
+        header["solution"] = as_json(solution)
+        header["complete"] = gathered is not None and gathered.complete
+        header["stations"] = {"used": len(solution.used_stations), "expected": expected}
+        header["provider"] = solution.model.provider
+        identity = asdict(solution.model)
+        identity.pop("provider")
+        header["model"] = identity
+        header["timing"] = _timing(job)
+        return header, blobs
+
+    def _without(self, job: Running, state: str, reason: str, detail: str) -> Message:
+        header = empty_answer(job.id, state, reason, detail)
+        header["timing"] = _timing(job)
+        return header, {}
+
+
+def _timing(job: Running) -> dict[str, float | None]:
+    parts = {name: job.times.get(name) for name in ("queued_s", "acquired_s", "located_s")}
+    return {name: None if s is None else round(s, 4) for name, s in {**parts, "total_s": job.total_s}.items()}
+
+
+def _window(request: JobRequest, tools: Tools) -> tuple[Window | None, tuple[Dropped, ...], int]:
+    """What to fetch (None where there is nothing to), stations left out for their distance, and how many are wanted."""
+    trigger, passport = request.trigger, tools.model.passport
+    stations = stations_to_fetch(passport, inventory_stations(tools.inventory, trigger.time))
+    far = _far(request, stations)
+    wanted = tuple(station.id for station in stations if station.id not in {item.seed_id for item in far})
+    start, end = required_window(trigger, passport)
+    if request.until is not None:
+        end = min(end, request.until)
+    if not wanted or end <= start:
+        return None, far, len(wanted)
+    return Window(wanted, start, end), far, len(wanted)
+
+
+def _far(request: JobRequest, stations: Sequence[Station]) -> tuple[Dropped, ...]:
+    """Stations beyond the distance that was asked for; none where the trigger has no location."""
+    trigger, limit = request.trigger, request.max_distance_km
+    if limit is None or trigger.latitude is None or trigger.longitude is None or not stations:
+        return ()
+    latitudes, longitudes = ([getattr(s, name) for s in stations] for name in ("latitude", "longitude"))
+    distances, _ = distance_azimuth(trigger.latitude, trigger.longitude, np.array(latitudes), np.array(longitudes))
+    return tuple(
+        Dropped(station.id, f"{distance:.0f} km from the trigger's location, beyond the {limit:g} km asked for")
+        for station, distance in zip(stations, distances.tolist(), strict=True)
+        if distance > limit
+    )
+
+
+def _locate(
+    request: JobRequest, tools: Tools, gathered: Gathered | None, error: EventError | None, far: tuple[Dropped, ...]
+) -> Solution:
+    stream: Any = None
+    dropped = far
+    if gathered is not None:
+        stream, dropped = gathered.acquired.stream, far + gathered.acquired.dropped
+    located = next(iter(tools.locator.run([Job(request.trigger, stream, error, dropped)])))
+    note = gathered.note if gathered else ""
+    return replace(located.solution, notes=(*located.solution.notes, note)) if note else located.solution
+
+
+def _documents(request: JobRequest, solution: Solution) -> Blobs:
+    """SCML of the solution, in the version of the question; nothing where an origin is asked for and there is none."""
+    if request.reply == "event":
+        version = request.version if request.version in VERSIONS else DEFAULT_SCML
+        return {"scml": write_scml([solution], version, request.labels)}
+    if solution.hypocenter is None:
+        return {}
+    try:
+        if request.kind == "scml":
+            version = request.version or DEFAULT_SCML
+            return {"scml": write_origin_reply(solution, version, request.namespace, request.labels)}
+        return {"scml": write_origin_reply(solution, DEFAULT_SCML, None, request.labels)}
+    except EventError:  # a hypocentre that is not finite
+        return {}
