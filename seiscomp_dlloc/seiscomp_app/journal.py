@@ -1,6 +1,7 @@
 """What was begun and what was sent, on disk: after any death the module knows what is left to do.
 
-One file of JSON lines, each written and fsync'd before the deed that it announces. A record is one of
+One file of JSON lines, each written before the deed that it announces, and fsync'd where the deed must not be done
+without it. A record is one of
 
 * ``job``: a trigger was taken on;
 * ``sending``: an origin is about to go out; the document goes along (deflated, base64), so that what is sent again
@@ -151,17 +152,18 @@ class Journal:
 
     # Writing
 
-    def _write(self, record: Dict[str, Any]) -> None:
+    def _write(self, record: Dict[str, Any], sync: bool) -> None:
         if self._file is None:
             raise SettingError(f"journal.file {self.path}: is closed")
         self._file.write(_line(record))
         self._file.flush()
-        os.fdatasync(self._file.fileno())
+        if sync:
+            os.fdatasync(self._file.fileno())
         self._lines += 1
 
     def begin(self, key: str, origin: str, profile: str, now: float) -> None:
         """A job is taken on."""
-        self._record({"what": "job", "t": now, "job": key, "origin": origin, "profile": profile})
+        self._record({"what": "job", "t": now, "job": key, "origin": origin, "profile": profile}, sync=True)
 
     def sending(
         self, key: str, token: str, public_id: str, revision: int, document: bytes, now: float, final: bool = False
@@ -178,11 +180,12 @@ class Journal:
                 "revision": revision,
                 "final": final,
                 "document": packed,
-            }
+            },
+            sync=True,
         )
 
     def sent(self, public_id: str, now: float) -> None:
-        """The messaging took an origin."""
+        """The messaging took an origin. Lost by a power cut, the database is asked once more, nothing else."""
         self._record({"what": "sent", "t": now, "id": public_id})
 
     def stored(self, public_id: str, now: float) -> None:
@@ -193,9 +196,9 @@ class Journal:
         """A job has come to its end."""
         self._record({"what": "done", "t": now, "job": key, "outcome": outcome or "done"})
 
-    def _record(self, record: Dict[str, Any]) -> None:
+    def _record(self, record: Dict[str, Any], sync: bool = False) -> None:
         record = {"v": VERSION, **record}
-        self._write(record)
+        self._write(record, sync)
         self._apply(record)
 
     # What is left to do
