@@ -28,18 +28,18 @@ def read_cfg(path: str, known: Optional[Values] = None) -> Values:
 
 def _read(path: str, values: Values, depth: int) -> None:
     if depth > _MOST_DEEP:
-        raise SettingError("{}: includes itself".format(path))
+        raise SettingError(f"{path}: includes itself")
     try:
         with open(path, encoding="utf-8") as handle:
             text = handle.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError("{}: cannot be read ({})".format(path, error)) from error
+        raise SettingError(f"{path}: cannot be read ({error})") from error
     blocks: List[str] = []
     for number, entry in _entries(text, path):
-        where = "{}, line {}".format(path, number)
+        where = f"{path}, line {number}"
         if entry == "}":
             if not blocks:
-                raise SettingError("{}: '}}' closes no block".format(where))
+                raise SettingError(f"{where}: '}}' closes no block")
             blocks.pop()
             continue
         opened = re.match(r"^([^\s=]+)\s*\{$", entry)
@@ -59,10 +59,10 @@ def _read(path: str, values: Values, depth: int) -> None:
         else:
             key, separator, right = entry.partition("=")
             if not separator or not key.strip() or re.search(r"\s", key.strip()):
-                raise SettingError("{}: '{}' is no 'name = value'".format(where, entry))
+                raise SettingError(f"{where}: '{entry}' is no 'name = value'")
             values[prefix + key.strip()] = _items(right.strip(), values, where)
     if blocks:
-        raise SettingError("{}: block '{}' is not closed".format(path, blocks[-1]))
+        raise SettingError(f"{path}: block '{blocks[-1]}' is not closed")
 
 
 def _entries(text: str, path: str) -> Iterator[Tuple[int, str]]:
@@ -78,7 +78,7 @@ def _entries(text: str, path: str) -> Iterator[Tuple[int, str]]:
                 break
             kept += letter
         if quoted:
-            raise SettingError('{}, line {}: missing terminating "'.format(path, number))
+            raise SettingError(f'{path}, line {number}: missing terminating "')
         first = first if entry else number
         entry += kept.strip()
         if entry.endswith("\\"):
@@ -125,7 +125,7 @@ def _reference(name: str, values: Values, where: str) -> List[str]:
         return values[name]
     if name in os.environ:
         return [part.strip() for part in os.environ[name].split(",")]
-    raise SettingError("{}: ${{{}}} is not set".format(where, name))
+    raise SettingError(f"{where}: ${{{name}}} is not set")
 
 
 def _resolved(text: str, values: Values, where: str) -> str:

@@ -36,7 +36,7 @@ def runtime_folder(layout: Optional[HostLayout], environment: Optional[Mapping[s
     if layout is not None:
         return layout.run
     env = os.environ if environment is None else environment
-    return os.path.join(env.get("XDG_RUNTIME_DIR") or os.path.join("/tmp", "dlloc-{}".format(os.getuid())), "dlloc")
+    return os.path.join(env.get("XDG_RUNTIME_DIR") or os.path.join("/tmp", f"dlloc-{os.getuid()}"), "dlloc")
 
 
 def log_folder(layout: Optional[HostLayout], environment: Optional[Mapping[str, str]] = None) -> str:
@@ -73,6 +73,6 @@ def expand(text: str, key: str, layout: Optional[HostLayout], environment: Optio
     for name, attribute in hosts.items():
         if name in text:
             if layout is None:
-                raise SettingError("{}: {} needs SEISCOMP_ROOT, which is not set".format(key, name))
+                raise SettingError(f"{key}: {name} needs SEISCOMP_ROOT, which is not set")
             text = text.replace(name, getattr(layout, attribute))
     return os.path.expanduser(text) if text.startswith("~") else text

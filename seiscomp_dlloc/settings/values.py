@@ -241,7 +241,7 @@ class _Reader:
         )
 
     def _profile(self, name: str) -> Profile:
-        prefix = "profile.{}.".format(name)
+        prefix = f"profile.{name}."
         stations = self._optional(prefix + "minStations")
         return Profile(
             name,
@@ -282,7 +282,7 @@ class _Reader:
     def _bool(self, key: str) -> bool:
         text = self._string(key).lower()
         if text not in _TRUE + _FALSE:
-            raise self._error(key, "'{}' is neither true nor false".format(text))
+            raise self._error(key, f"'{text}' is neither true nor false")
         return text in _TRUE
 
     def _number(self, key: str, text: str) -> float:
@@ -290,12 +290,12 @@ class _Reader:
         try:
             value = float(text)
         except ValueError:
-            raise self._error(key, "'{}' is no number".format(text)) from None
+            raise self._error(key, f"'{text}' is no number") from None
         if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
-            limits = " to ".join("" if limit is None else "{:g}".format(limit) for limit in (low, high))
-            raise self._error(key, "{} is outside {}".format(text, limits.strip()))
+            limits = " to ".join("" if limit is None else f"{limit:g}" for limit in (low, high))
+            raise self._error(key, f"{text} is outside {limits.strip()}")
         if self._entry(key).type == "int" and value != int(value):
-            raise self._error(key, "{} is no whole number".format(text))
+            raise self._error(key, f"{text} is no whole number")
         return value
 
     def _optional(self, key: str) -> Optional[float]:
@@ -321,12 +321,12 @@ class _Reader:
         modes = self._strings("trigger.modes")
         strange = [mode for mode in modes if mode not in ("automatic", "manual")]
         if strange:
-            raise self._error("trigger.modes", "'{}' is neither automatic nor manual".format(strange[0]))
+            raise self._error("trigger.modes", f"'{strange[0]}' is neither automatic nor manual")
         return modes
 
     def _error(self, key: str, what: str) -> SettingError:
         where = " (in {})".format(" or ".join(self._files)) if self._files else ""
-        return SettingError("setting {}: {}{}".format(key, what, where))
+        return SettingError(f"setting {key}: {what}{where}")
 
 
 def in_region(region: Region, latitude: float, longitude: float) -> bool:
