@@ -66,7 +66,7 @@ PARAMETERS: Tuple[Parameter, ...] = (
         "profile.$name.model",
         "string",
         "",
-        "Bundled model or .onnx file (@DATADIR@/dlloc/NAME.onnx). Not given: the bundled model that suits the inventory.",
+        "Bundled model or .onnx file (@DATADIR@/dlloc/NAME.onnx). Not given: the bundled one that suits the inventory.",
     ),
     Parameter(
         "profile.$name.waveforms",

@@ -28,6 +28,9 @@ from obspy.taup import TauPyModel
 NEAR_S = 4.0
 AGENCY = "TST"
 
+_PREFIX = "smi:org.gfz.de/geofon/"
+"""Taken off by ObsPy when it writes SCML 0.14, so that the host sees plain names."""
+
 
 @dataclass(frozen=True)
 class OklahomaData:
@@ -85,7 +88,7 @@ def picked_event(data: OklahomaData, name: str, model: TauPyModel) -> Event:
         if abs(residual) > NEAR_S:
             continue
         pick = Pick(
-            resource_id=ResourceIdentifier(f"Pick/{name}/{trace.id}"),
+            resource_id=ResourceIdentifier(f"{_PREFIX}Pick/{name}/{trace.id}"),
             time=trace.stats.starttime + onset,
             waveform_id=WaveformStreamID(seed_string=trace.id),
             phase_hint="P",
@@ -104,22 +107,22 @@ def picked_event(data: OklahomaData, name: str, model: TauPyModel) -> Event:
             )
         )
     origin = Origin(
-        resource_id=ResourceIdentifier(f"Origin/conventional/{name}"),
+        resource_id=ResourceIdentifier(f"{_PREFIX}Origin/conventional/{name}"),
         time=known.time,
         latitude=known.latitude,
         longitude=known.longitude,
         depth=known.depth,
-        method_id=ResourceIdentifier("LOCSAT"),
-        earth_model_id=ResourceIdentifier("iasp91"),
+        method_id=ResourceIdentifier(f"{_PREFIX}LOCSAT"),
+        earth_model_id=ResourceIdentifier(f"{_PREFIX}iasp91"),
         evaluation_mode="automatic",
         quality=OriginQuality(used_phase_count=len(arrivals), associated_phase_count=len(arrivals)),
         arrivals=arrivals,
         creation_info=CreationInfo(agency_id=AGENCY, author="conventional", creation_time=known.time + 120),
     )
-    return Event(resource_id=ResourceIdentifier(f"Event/{name}"), picks=picks, origins=[origin])
+    return Event(resource_id=ResourceIdentifier(f"{_PREFIX}Event/{name}"), picks=picks, origins=[origin])
 
 
-def write_document(data: OklahomaData, names: tuple[str, ...], path: Path, version: str = "0.13") -> Catalog:
+def write_document(data: OklahomaData, names: tuple[str, ...], path: Path, version: str = "0.14") -> Catalog:
     """SCML of the events; what was written."""
     model = TauPyModel("iasp91")
     catalog = Catalog([picked_event(data, name, model) for name in names])
