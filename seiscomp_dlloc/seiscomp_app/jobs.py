@@ -74,9 +74,6 @@ class Jobs:
         self._waiting: List[Tuple[Running, str]] = []
         self._starting: Optional[threading.Thread] = None
         self._session = uuid.uuid4().hex[:8]
-        self._labels = Labels(
-            plan.output.agency, plan.output.author, plan.output.method, plan.output.earth_model, plan.output.status
-        )
 
     @property
     def active(self) -> int:
@@ -285,7 +282,13 @@ class Jobs:
             origin = adapt(
                 only_origin(blobs["scml"]),
                 public_id,
-                self._labels,
+                Labels(
+                    output.agency,
+                    output.author,
+                    output.method,
+                    chain.profile if output.profile_as_model else "",
+                    output.status,
+                ),
                 comments,
                 running.seen.picks,
                 output.arrivals,

@@ -18,13 +18,16 @@ class ProfilePlan:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """What our origins say of themselves and what they carry; '' leaves the worker's own."""
+    """What our origins say of themselves and what they carry; '' leaves the worker's own.
+
+    ``profile_as_model``: earthModelID is the profile's name instead of the model's.
+    """
 
     agency: str = ""
     author: str = ""
     method: str = "DLLOC"
     status: str = "reported"
-    earth_model: str = ""
+    profile_as_model: bool = False
     arrivals: bool = True
     magnitudes: bool = True
     comments: bool = True
