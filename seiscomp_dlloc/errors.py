@@ -42,6 +42,10 @@ class ProviderError(InputError):
     """The wanted execution provider cannot run the model."""
 
 
+class BundleError(InputError):
+    """A bundle cannot be read, is damaged, or belongs to another model."""
+
+
 class InstallError(InputError):
     """The plugin cannot be installed where it was told to, or what is installed is not whole."""
 

@@ -6,6 +6,7 @@ is already one stays as it is; any other becomes ``smi:local/seiscomp/`` and its
 not allow is written as ``~`` and two hexadecimal digits.
 """
 
+import hashlib
 import re
 import uuid
 
@@ -57,3 +58,13 @@ class FreshIds:
         """The next publicID; ``kind`` is the class of the object, e.g. ``Origin``."""
         self._count += 1
         return f"{kind}/dlloc/{self.token}/{self._count}"
+
+
+def file_stem(public_id: str) -> str:
+    """A publicID as the stem of a file's name that every file system takes, another one for every publicID.
+
+    Its last 60 characters, all but letters, digits, ``.`` and ``-`` written as ``_``, and ten digits of its SHA-256.
+    """
+    digest = hashlib.sha256(public_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", public_id)[-60:].lstrip(".-_")
+    return f"{readable}-{digest}" if readable else digest

@@ -14,12 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..formats.atomic import write_atomically
+from ..locate import Located
 from ..records import Hypocenter
 from .maps import close_up, network_map
 from .picture import INK, RESULT_COLOUR, EventPicture
 from .section import record_section
 
-__all__ = ["EventPicture", "event_figure", "save"]
+__all__ = ["EventPicture", "event_figure", "located_png", "png", "save"]
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -40,9 +41,22 @@ _STYLE: Any = {
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG; SettingError where the file cannot be written."""
+    write_atomically(path, png(figure))
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": "seiscomp_dlloc"})
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def located_png(located: Located) -> bytes:
+    """The picture of an event as it comes from the locator; empty where there is nothing to draw."""
+    if located.solution.hypocenter is None or located.conditioned is None:
+        return b""
+    picture = EventPicture(located.solution, located.conditioned, located.stations, located.travel_times, located.image)
+    return png(event_figure(picture))
 
 
 def event_figure(picture: EventPicture) -> Figure:
