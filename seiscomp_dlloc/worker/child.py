@@ -139,7 +139,7 @@ class Child:
             self._pause = 0
         self._delay()
         self.restarts += 1
-        log.error("engine %d ended (%s)", process.pid, self.last_death)
+        log.warning("engine %d ended (%s)", process.pid, self.last_death)
 
     def _delay(self) -> None:
         self._not_before = time.monotonic() + _PAUSES_S[min(self._pause, len(_PAUSES_S) - 1)]

@@ -8,12 +8,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProfileConfig:
-    """What a job gets where it names nothing else. '' : not given."""
+    """What a job gets where it names nothing else. '' and None: not given.
+
+    ``min_peak`` and ``min_stations``: a solution with less is not stood by, whatever the model allows.
+    """
 
     name: str
     model: str = ""
     waveforms: str = ""
     inventory: str = ""
+    max_distance_km: float | None = None
+    min_peak: float | None = None
+    min_stations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class WorkerConfig:
 
     ``jobs`` locate at once, ``queue`` more may wait; ``threads`` of the model, 0 for its own choice. ``deadline_s`` of
     a job that states none. ``recordstream``: command of the host's helper, '' where there is none. ``ring_s``: length
-    of the ring of recent data, 0 for none. ``bundles``: folder of the bundles that are kept.
+    of the ring of recent data, 0 for none. ``bundles``: folder of the bundles that are kept, ``most_bundles`` of them.
     """
 
     socket: str
@@ -36,6 +42,7 @@ class WorkerConfig:
     recordstream: str = ""
     ring_s: float = 0.0
     bundles: str = ""
+    most_bundles: int = 200
     profiles: tuple[ProfileConfig, ...] = field(default=(ProfileConfig("default"),))
 
     @property

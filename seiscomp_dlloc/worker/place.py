@@ -37,8 +37,8 @@ class Place:
             raise SettingError(
                 f"worker.socket {self.path}: no worker can be there ({error.strerror or error})"
             ) from error
-        owner = os.stat(os.path.dirname(self.path)).st_uid
-        if owner not in (0, os.getuid()):
+        folder = os.path.dirname(self.path)
+        if any(os.stat(place).st_uid not in (0, os.getuid()) for place in (folder, os.path.dirname(folder))):
             os.close(self._lock)
             raise SettingError(f"worker.socket {self.path}: its folder belongs to another user; name another path")
         try:

@@ -22,7 +22,7 @@ class JobRequest:
     """What is asked of one origin. ``None`` and '' leave the choice to the profile.
 
     ``document`` is the origin's own (SCML or QuakeML bytes), ``version`` and ``namespace`` its SCML's. ``until``: no
-    data after this (POSIX s). ``max_distance_km`` is None where the trigger's location shall not count.
+    data after this (POSIX s). ``use_location`` is False where the trigger's location shall not count.
     """
 
     id: str
@@ -37,6 +37,7 @@ class JobRequest:
     inventory: str | None = None
     fixed_depth_km: float | None = None
     max_distance_km: float | None = None
+    use_location: bool = True
     wait: Literal["complete", "now"] = "now"
     until: float | None = None
     reply: Literal["origin", "event"] = "origin"
@@ -80,6 +81,7 @@ def parse_request(header: Header, blobs: Blobs) -> JobRequest:
         inventory=_file(options, "inventory"),
         fixed_depth_km=_number(options, "fixed_depth_km"),
         max_distance_km=_distance(options),
+        use_location=options.get("ignore_initial_location") is not True,
         wait=_choice(header, "wait", ("now", "complete")),
         until=_number(header, "until"),
         reply=_choice(header, "reply", ("origin", "event")),
@@ -110,8 +112,6 @@ def _labels(header: Header) -> Labels:
 
 
 def _distance(options: dict[str, Any]) -> float | None:
-    if options.get("ignore_initial_location") is True:
-        return None
     distance = _number(options, "max_distance_km")
     if distance is not None and distance <= 0:
         raise SettingError(f"max_distance_km {distance:g}: must be above 0")

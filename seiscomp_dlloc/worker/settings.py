@@ -1,30 +1,51 @@
-"""The worker's settings: the operator's file where there is one, options of the command line over it."""
+"""The worker's settings: the operator's, options of the command line over them."""
 
-import os
-import tempfile
 from dataclasses import replace
 from typing import Any
 
+from ..settings.values import Profile, Settings
 from .config import ProfileConfig, WorkerConfig
 
 
-def default_socket() -> str:
-    """Where a worker without settings listens: the run directory of SeisComP, else of the user."""
-    root = os.environ.get("SEISCOMP_ROOT")
-    if root:
-        return os.path.join(root, "var", "run", "dlloc.sock")
-    folder = os.environ.get("XDG_RUNTIME_DIR") or os.path.join(tempfile.gettempdir(), f"dlloc-{os.getuid()}")
-    return os.path.join(folder, "dlloc.sock")
-
-
-def load_config(file: str | None, given: dict[str, Any], profile: dict[str, str]) -> WorkerConfig:
-    """Settings of ``file`` (None: SeisComP's, else those built in), ``given`` and the first ``profile``'s over them.
+def load_config(file: str | None, given: dict[str, Any], profile: dict[str, Any]) -> WorkerConfig:
+    """Settings of ``file`` (None: the host's, else the defaults), ``given`` and the first ``profile``'s over them.
 
     Raises SettingError naming the setting and the file.
     """
-    config = WorkerConfig(default_socket())
-    config = replace(config, **given)
+    config = replace(from_settings(Settings.load(file)), **given)
     if profile:
-        first = config.profiles[0] if config.profiles else ProfileConfig("default")
-        config = replace(config, profiles=(replace(first, **profile), *config.profiles[1:]))
+        first, *others = config.profiles
+        config = replace(config, profiles=(replace(first, **profile), *others))
     return config
+
+
+def from_settings(settings: Settings) -> WorkerConfig:
+    """What of the settings is the worker's."""
+    worker = settings.worker
+    return WorkerConfig(
+        socket=worker.socket,
+        log_file=worker.log_file,
+        jobs=worker.jobs,
+        queue=worker.queue,
+        threads=worker.threads,
+        provider=worker.provider,
+        require_gpu=worker.require_gpu,
+        deadline_s=worker.deadline_s,
+        recordstream=worker.recordstream_command,
+        ring_s=settings.ring.length_s if settings.ring.enable else 0.0,
+        bundles=settings.bundle.folder,
+        most_bundles=settings.bundle.maximum,
+        profiles=tuple(map(_profile, settings.profiles.values())),
+    )
+
+
+def _profile(profile: Profile) -> ProfileConfig:
+    return ProfileConfig(
+        profile.name,
+        profile.model,
+        profile.waveforms,
+        profile.inventory,
+        profile.max_distance_km,
+        profile.min_peak,
+        profile.min_stations,
+    )

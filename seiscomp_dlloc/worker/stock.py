@@ -74,6 +74,7 @@ class _Cache(Generic[Value]):
 class Tools:
     """What one job works with."""
 
+    profile: ProfileConfig
     model: Model
     locator: Locator
     inventory: Inventory
@@ -141,7 +142,7 @@ class Stock:
             if not wanted:
                 raise SettingError(f"no waveforms: set profile.{profile.name}.waveforms, or name them with the job")
             opened = self.source(wanted)
-        return Tools(model, locator, inventory, opened)
+        return Tools(profile, model, locator, inventory, opened)
 
     def model(self, name: str) -> Model:
         """The model of that name or path, the bundled default where ''; loaded again when its file changes."""

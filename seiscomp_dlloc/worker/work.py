@@ -16,6 +16,7 @@ from ..errors import (
     ModelError,
     ProviderError,
     SettingError,
+    TooFewStations,
     WaveformSourceError,
 )
 from ..formats.plain import as_json, status
@@ -23,10 +24,11 @@ from ..formats.scml import VERSIONS, write_origin_reply, write_scml
 from ..geometry import distance_azimuth
 from ..locate import Job, required_window
 from ..network import inventory_stations, stations_to_fetch
-from ..records import Dropped, Solution, Station
+from ..records import Abstention, Dropped, Solution, Station
+from ..trust import LOW_PEAK
 from .acquire import Gathered, Window, gather
 from .answers import empty_answer
-from .config import WorkerConfig
+from .config import ProfileConfig, WorkerConfig
 from .protocol import Blobs, Message
 from .request import JobRequest, check_depth, parse_request
 from .running import Cancelled, Running, Slots
@@ -149,7 +151,7 @@ def _window(request: JobRequest, tools: Tools) -> tuple[Window | None, tuple[Dro
     """What to fetch (None where there is nothing to), stations left out for their distance, and how many are wanted."""
     trigger, passport = request.trigger, tools.model.passport
     stations = stations_to_fetch(passport, inventory_stations(tools.inventory, trigger.time))
-    far = _far(request, stations)
+    far = _far(request, tools, stations)
     wanted = tuple(station.id for station in stations if station.id not in {item.seed_id for item in far})
     start, end = required_window(trigger, passport)
     if request.until is not None:
@@ -159,10 +161,17 @@ def _window(request: JobRequest, tools: Tools) -> tuple[Window | None, tuple[Dro
     return Window(wanted, start, end), far, len(wanted)
 
 
-def _far(request: JobRequest, stations: Sequence[Station]) -> tuple[Dropped, ...]:
-    """Stations beyond the distance that was asked for; none where the trigger has no location."""
-    trigger, limit = request.trigger, request.max_distance_km
-    if limit is None or trigger.latitude is None or trigger.longitude is None or not stations:
+def _far(request: JobRequest, tools: Tools, stations: Sequence[Station]) -> tuple[Dropped, ...]:
+    """Stations beyond the distance that was asked for; none where the trigger's location is none or shall not count."""
+    trigger = request.trigger
+    limit = tools.profile.max_distance_km if request.max_distance_km is None else request.max_distance_km
+    if (
+        not request.use_location
+        or limit is None
+        or trigger.latitude is None
+        or trigger.longitude is None
+        or not stations
+    ):
         return ()
     latitudes, longitudes = ([getattr(s, name) for s in stations] for name in ("latitude", "longitude"))
     distances, _ = distance_azimuth(trigger.latitude, trigger.longitude, np.array(latitudes), np.array(longitudes))
@@ -181,8 +190,23 @@ def _locate(
     if gathered is not None:
         stream, dropped = gathered.acquired.stream, far + gathered.acquired.dropped
     located = next(iter(tools.locator.run([Job(request.trigger, stream, error, dropped)])))
+    solution = _held_back(located.solution, tools.profile)
     note = gathered.note if gathered else ""
-    return replace(located.solution, notes=(*located.solution.notes, note)) if note else located.solution
+    return replace(solution, notes=(*solution.notes, note)) if note else solution
+
+
+def _held_back(solution: Solution, profile: ProfileConfig) -> Solution:
+    """The solution, not stood by where the profile wants more than the model does."""
+    used, least = len(solution.used_stations), profile.min_stations
+    if solution.abstention is not None:
+        return solution
+    if least is not None and used < least:
+        detail = f"{used} used, profile {profile.name} wants {least}"
+        return replace(solution, abstention=Abstention(TooFewStations.reason, detail))
+    if profile.min_peak is not None and solution.peak is not None and solution.peak < profile.min_peak:
+        detail = f"peak {solution.peak:.3f} is below the {profile.min_peak:g} of profile {profile.name}"
+        return replace(solution, abstention=Abstention(LOW_PEAK, detail))
+    return solution
 
 
 def _documents(request: JobRequest, solution: Solution) -> Blobs:
