@@ -3,7 +3,6 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from obspy import Stream
@@ -17,12 +16,13 @@ SETTLED_S = 180.0
 """Data older than this are all there that will ever be: nothing is waited for."""
 
 STALLED_S = 20.0
-"""A station whose data have not advanced for so long while others' did is not waited for."""
+"""A station whose data have not advanced for so long is not waited for once most others are complete."""
 
 REACH_S = 1.0
 """A station is complete with data up to this before the window's end: the window has a second to spare."""
 
 _MOST_STUCK = 8
+_LOOK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,10 @@ def gather(opened: Opened, window: Window, job: Running, slots: Slots, wait: boo
     limit = job.limit - reserve_s
     best: Acquired | None = None
     error: EventError | None = None
-    behind: list[str] = []
-    ends: dict[str, tuple[float, float]] = {}
+    progress = Progress(window.end)
+    last = False
     while True:
+        asked = time.monotonic()
         job.enter(slots)
         job.state("acquiring")
         try:
@@ -135,43 +136,56 @@ def gather(opened: Opened, window: Window, job: Running, slots: Slots, wait: boo
         now = time.monotonic()
         if acquired is not None:
             best = acquired
-            behind = _behind(acquired.stream, window.end, ends, now)
+            progress.note(acquired.stream, now)
         settled = not wait or time.time() > window.end + SETTLED_S
-        if best is not None and ends and not behind:
-            return Gathered(best, True)
-        if settled or now >= limit:
+        # The last look must be over by the limit; it may take twice as long as this one did
+        latest = limit - 2.0 * (now - asked) - _LOOK_S
+        if settled or last or now >= limit or (best is not None and progress.done(now)):
             break
         job.state("waiting")
         # Nothing can be complete before the window's end has come
-        job.sleep(min(max(opened.poll_s, window.end - time.time()), max(limit - now, 0.0)))
+        job.sleep(min(max(opened.poll_s, window.end - time.time()), max(latest - now, 0.0)))
+        last = time.monotonic() >= latest
     if best is None and error is not None:
         raise error
     if best is None:
         raise WaveformReadError("the source of waveforms did not answer in time")
-    return _partial(best, behind, wait)
+    behind = progress.behind()
+    if not behind:
+        return Gathered(best, progress.any)
+    many = f"{', '.join(behind[:5])}{f' and {len(behind) - 5} more' if len(behind) > 5 else ''}"
+    return Gathered(best, False, behind, f"partial data were used: {many} ended before the window did")
 
 
-def _partial(acquired: Acquired, behind: Sequence[str], wait: bool) -> Gathered:
-    """What is used although more could come."""
-    many = f"{', '.join(behind[:5])}{' and others' if len(behind) > 5 else ''}"
-    why = "at the deadline" if wait else "as asked"
-    return Gathered(
-        acquired, False, tuple(behind), f"partial data were used {why}: {many} ended early" if behind else ""
-    )
+class Progress:
+    """How far each station's data have come towards ``end`` (POSIX s), and since when."""
 
+    def __init__(self, end: float):
+        self._end = end - REACH_S
+        self._ends: dict[str, tuple[float, float]] = {}
 
-def _behind(stream: Stream, end: float, ends: dict[str, tuple[float, float]], now: float) -> list[str]:
-    """Stations that are still to be waited for, sorted; ``ends`` keeps where each was, and since when."""
-    latest: dict[str, float] = {}
-    for trace in stream:
-        station = f"{trace.stats.network}.{trace.stats.station}"
-        latest[station] = max(latest.get(station, 0.0), trace.stats.endtime.timestamp + trace.stats.delta)
-    for station, time_ in latest.items():
-        if station not in ends or time_ > ends[station][0]:
-            ends[station] = time_, now
-    moving = max((since for _, since in ends.values()), default=now)
-    return sorted(
-        station
-        for station, (time_, since) in ends.items()
-        if time_ < end - REACH_S and not (moving - since > STALLED_S)
-    )
+    @property
+    def any(self) -> bool:
+        """Whether any station has sent anything."""
+        return bool(self._ends)
+
+    def note(self, stream: Stream, now: float) -> None:
+        """Take what has come by ``now`` (monotonic s)."""
+        latest: dict[str, float] = {}
+        for trace in stream:
+            station = f"{trace.stats.network}.{trace.stats.station}"
+            latest[station] = max(latest.get(station, 0.0), trace.stats.endtime.timestamp + trace.stats.delta)
+        for station, time_ in latest.items():
+            if station not in self._ends or time_ > self._ends[station][0]:
+                self._ends[station] = time_, now
+
+    def behind(self) -> tuple[str, ...]:
+        """Stations whose data do not reach the end, sorted."""
+        return tuple(sorted(station for station, (time_, _) in self._ends.items() if time_ < self._end))
+
+    def done(self, now: float) -> bool:
+        """Whether there is nothing more to wait for: all are there, or but a few that stand still."""
+        behind = self.behind()
+        if not self._ends or 2 * len(behind) > len(self._ends):
+            return False
+        return all(now - self._ends[station][1] > STALLED_S for station in behind)

@@ -24,6 +24,8 @@ MARGIN_S = 0.25
 
 _CHUNK = 1 << 16
 _PAUSE_S = 0.1
+_CONNECT_S = 2.0
+_BUSY_S = 0.01
 
 
 def check_path(path: Union[str, "os.PathLike[str]"]) -> str:
@@ -153,13 +155,19 @@ class Client:
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.settimeout(2.0)
-            connection.connect(self.path)
-        except OSError as error:
-            connection.close()
-            raise WorkerUnavailable(_why_not(self.path, error)) from error
-        return connection
+        limit = time.monotonic() + _CONNECT_S
+        while True:
+            try:
+                connection.settimeout(_CONNECT_S)
+                connection.connect(self.path)
+                return connection
+            except OSError as error:
+                # The worker is there, and has more connections to take than the system keeps waiting
+                if error.errno == errno.EAGAIN and time.monotonic() < limit:
+                    time.sleep(_BUSY_S)
+                    continue
+                connection.close()
+                raise WorkerUnavailable(_why_not(self.path, error)) from error
 
 
 def _complete(request: Mapping[str, Any]) -> Dict[str, Any]:

@@ -18,6 +18,7 @@ SLOWEST_S = 30.0
 IDLE_S = 600.0
 
 _MOST_UNSENT = 64 << 20
+_AT_ONCE = 64
 
 log = logging.getLogger("dlloc.worker")
 Event = tuple[str, Any]
@@ -60,14 +61,19 @@ class Clients:
         return any(channel.unsent for channel in self._channels.values())
 
     def accept(self) -> None:
-        """Take a new connection."""
+        """Take the connections that wait, a good many at a time."""
+        for _ in range(_AT_ONCE):
+            if not self._accept():
+                return
+
+    def _accept(self) -> bool:
         try:
             connection, _ = self._listener.accept()
         except OSError as error:
             if not isinstance(error, BlockingIOError | InterruptedError | ConnectionAbortedError):
                 log.error("no connection can be taken (%s)", error)
                 time.sleep(0.05)  # no descriptor left: the same would be said again at once
-            return
+            return False
         self._last += 1
         number = self._last
         self._channels[number] = Channel(connection, _MOST_UNSENT)
@@ -75,6 +81,7 @@ class Clients:
         if len(self._channels) > MOST_CONNECTIONS:
             self.reply(number, error_message("too many connections", f"{MOST_CONNECTIONS} are open; try again later"))
             self._close_when_sent(number)
+        return True
 
     def handle(self, number: int, mask: int) -> None:
         """A client's connection can be read or written."""

@@ -1,6 +1,7 @@
 """One job from request to answer."""
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -56,13 +57,17 @@ class Workshop:
     """Does jobs with what :class:`~.stock.Stock` has; ``locating`` and ``fetching`` say how many at once."""
 
     def __init__(self, config: WorkerConfig, stock: Stock):
-        self.stock = stock
+        self.stock, self._config = stock, config
         self.locating = Slots(max(config.jobs, 1))
         self.fetching = Slots(max(4, 2 * config.jobs))
         self._usual_s = 0.5
+        self._inside = 0
+        self._count_lock = threading.Lock()
 
     def answer(self, job: Running) -> Message | None:
         """The answer to ``job``; None where it was answered without us. Raises nothing."""
+        with self._count_lock:
+            self._inside += 1
         try:
             return self._answer(job)
         except Cancelled:
@@ -76,6 +81,14 @@ class Workshop:
             # A defect of ours must not cost the other jobs
             log.exception("job %.80s", job.id)
             return self._without(job, "failed", "internal error", f"{type(error).__name__}: {error}")
+        finally:
+            with self._count_lock:
+                self._inside -= 1
+
+    def _reserve(self, left_s: float) -> float:
+        """Seconds to keep for locating, with as many jobs before this one as there are, at twice the usual pace."""
+        turns = 1.0 + self._inside / max(self._config.jobs, 1)
+        return min(max(_LEAST_RESERVE_S, 2.0 * self._usual_s * turns), 0.5 * left_s)
 
     def _answer(self, job: Running) -> Message:
         began = time.monotonic()
@@ -94,7 +107,7 @@ class Workshop:
         gathered = None
         error: EventError | None = None
         if window is not None:
-            reserve = max(_LEAST_RESERVE_S, min(2.0 * self._usual_s, 0.5 * job.left_s))
+            reserve = self._reserve(job.left_s)
             try:
                 wait = request.wait == "complete" and request.waveform_blob is None
                 gathered = gather(tools.opened, window, job, self.fetching, wait, reserve)
