@@ -196,6 +196,16 @@ def _entries(inventory: Any) -> Iterator[tuple[float, float, Station]]:
             yield *_span(item), station
 
 
+def station_epochs(inventory: Any) -> dict[str, list[tuple[float, float, Station]]]:
+    """Start, end (POSIX s) and station of every epoch by ``NET.STA``, in order of the starts."""
+    found: dict[str, list[tuple[float, float, Station]]] = {}
+    for start, end, station in _entries(inventory):
+        found.setdefault(station.id, []).append((start, end, station))
+    for epochs in found.values():
+        epochs.sort(key=lambda epoch: epoch[0])
+    return found
+
+
 def _span(item: Any) -> tuple[float, float]:
     start = item.start_date.timestamp if item.start_date else -math.inf
     return start, item.end_date.timestamp if item.end_date else math.inf
@@ -290,14 +300,9 @@ def network_report(passport: Passport, inventory: Any, time: float) -> NetworkRe
 def epoch_changes(inventory: Any, station_ids: Iterable[str]) -> tuple[Change, ...]:
     """What changed between the epochs of stations (``NET.STA``): coordinates, and directions of their channels."""
     wanted = frozenset(station_ids)
-    places: dict[str, list[tuple[float, Station]]] = {}
-    for start, _, station in _entries(inventory):
-        if station.id in wanted:
-            places.setdefault(station.id, []).append((start, station))
     changes = []
-    for key, epochs in places.items():
-        epochs.sort(key=lambda epoch: epoch[0])
-        for (_, old), (start, new) in pairwise(epochs):
+    for key, epochs in station_epochs(inventory).items():
+        for (_, _, old), (start, _, new) in pairwise(epochs) if key in wanted else ():
             away = float(distance_azimuth(old.latitude, old.longitude, new.latitude, new.longitude)[0])
             if away > SHIFT_KM:
                 changes.append(Change(key, start, f"moved by {away:.2f} km"))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from .. import __version__
 from ..errors import EventError, EventFileError, SettingError
 from ..formats.atomic import check_writable, write_atomically
 from ..formats.document import Labels
+from ..formats.identifiers import short_stem
 from ..formats.inventory import read_inventory
 from ..formats.quakeml import write_quakeml
 from ..formats.scml import VERSIONS, write_scml
@@ -188,7 +188,7 @@ class Run:
 
     def _file_name(self, public_id: str) -> str:
         """The last part of a publicID as a name that every file system takes, once per run."""
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", public_id.rstrip("/").rsplit("/", 1)[-1])[:80].strip(".") or "event"
+        stem = short_stem(public_id)
         taken = {path.stem for path in self.pictures}
         name, number = stem, 2
         while name in taken:

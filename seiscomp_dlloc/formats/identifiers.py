@@ -68,3 +68,8 @@ def file_stem(public_id: str) -> str:
     digest = hashlib.sha256(public_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", public_id)[-60:].lstrip(".-_")
     return f"{readable}-{digest}" if readable else digest
+
+
+def short_stem(public_id: str) -> str:
+    """The last part of a publicID as the stem of a file's name; not another one for every publicID."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", public_id.rstrip("/").rsplit("/", 1)[-1])[:80].strip(".") or "event"

@@ -47,7 +47,7 @@ def read_triggers(source: str | Path | bytes) -> TriggerFile:
     stream, name = open_input(source, EventFileError)
     with stream:
         root = read_root(stream, name, EventFileError)
-        kind, version = _identify(root, name)
+        kind, version = identify(root, name)
         tables = Tables(name)
         for element in iterate(stream, name, EventFileError, tuple(KINDS)):
             collect(element, tables, kind)
@@ -57,7 +57,7 @@ def read_triggers(source: str | Path | bytes) -> TriggerFile:
     return TriggerFile(triggers, tuple(tables.problems), kind, version, root.namespace)
 
 
-def _identify(root: Root, name: str) -> tuple[Literal["quakeml", "scml"], str]:
+def identify(root: Root, name: str) -> tuple[Literal["quakeml", "scml"], str]:
     """Kind and version of the document, or the reason why it cannot be read."""
     if root.name == "quakeml":
         if root.namespace and root.namespace_tail != "1.2":
