@@ -50,17 +50,23 @@ class Arguments:
     """What the host, and the operator's profile, put on the command line. km; None: not given."""
 
     def __init__(self, words: List[str]) -> None:
-        """Raises SettingError naming the option."""
+        """A wrong option is said on stderr and ends the process, as argparse does it."""
         import argparse
+
+        def finite(text: str) -> float:
+            value = float(text)
+            if not -1e9 < value < 1e9:
+                raise argparse.ArgumentTypeError(f"{text} is not finite")
+            return value
 
         parser = argparse.ArgumentParser(prog="dlloc-locext", description=__doc__, allow_abbrev=False)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("--profile", default="", help="profile of dlloc.cfg (default: locator.profile)")
         parser.add_argument("--config", metavar="FILE", help="settings file in place of SeisComP's")
         parser.add_argument("--socket", metavar="PATH", help="the worker's socket")
-        parser.add_argument("--deadline", type=float, metavar="S", help="answer within (default: locator.deadline)")
-        parser.add_argument("--max-dist", type=float, metavar="KM", help="leave farther stations out")
-        parser.add_argument("--fixed-depth", type=float, metavar="KM", help="keep this depth")
+        parser.add_argument("--deadline", type=finite, metavar="S", help="answer within (default: locator.deadline)")
+        parser.add_argument("--max-dist", type=finite, metavar="KM", help="leave farther stations out")
+        parser.add_argument("--fixed-depth", type=finite, metavar="KM", help="keep this depth")
         parser.add_argument(
             "--ignore-initial-location", action="store_true", help="do not measure --max-dist from the origin given"
         )
@@ -72,13 +78,8 @@ class Arguments:
         self.max_distance_km: Optional[float] = given.max_dist
         self.fixed_depth_km: Optional[float] = given.fixed_depth
         self.ignore_location: bool = given.ignore_initial_location
-        for name in ("deadline_s", "max_distance_km", "fixed_depth_km"):
-            value = getattr(self, name)
-            # NaN is unequal to itself
-            if value is not None and (value != value or abs(value) == float("inf")):
-                raise SettingError(f"{name} {value} is not finite")
         if self.deadline_s is not None and self.deadline_s <= 0:
-            raise SettingError(f"--deadline {self.deadline_s:g} must be above 0")
+            parser.error(f"--deadline {self.deadline_s:g} must be above 0")
 
     def key(self, document: bytes) -> str:
         """The same for all calls that ask the same of the same picks, wherever the origin starts."""
@@ -285,11 +286,14 @@ def main(words: Optional[List[str]] = None) -> int:
         arguments = Arguments(sys.argv[1:] if words is None else words)
         signal.signal(signal.SIGALRM, _ring)
         signal.setitimer(signal.ITIMER_REAL, arguments.deadline_s or 60.0)
-        document = drain()
+        # Drained before anything can fail: the host takes a script that leaves stdin unread for broken
+        document, unread = _drained()
         settings = Settings.load(arguments.config)
         path, seconds = settings.locator.log_file, arguments.deadline_s or settings.locator.deadline_s
         signal.setitimer(signal.ITIMER_REAL, max(began + seconds - time.monotonic(), 0.01))
         limit = began + seconds - min(_RESERVE_S, 0.1 * seconds)
+        if unread is not None:
+            raise unread
         found, why = locate(arguments, document, settings, limit)
         if found is not None:
             signal.setitimer(signal.ITIMER_REAL, 0.0)  # the answer is there; how fast it is read is the host's affair
@@ -309,6 +313,14 @@ def main(words: Optional[List[str]] = None) -> int:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # the host may have closed it
         print(f"dlloc-locext: {why}", file=sys.stderr)
     return EXIT_FAILED
+
+
+def _drained() -> Tuple[bytes, Optional[SettingError]]:
+    """The document, or why there is none."""
+    try:
+        return drain(), None
+    except SettingError as error:
+        return b"", error
 
 
 def _ring(*_: Any) -> None:
