@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors", "settings", "version"},
     "bundle": CORE | EDGES | {"models", "version"},
     "compare": CORE | EDGES | {"version"},
-    "worker": CORE | EDGES | {"worker", *LIGHT_WORKER, "settings", "bundle", "models", "version"},
+    "worker": CORE | EDGES | {"worker", *LIGHT_WORKER, "settings", "bundle", "report", "models", "version"},
     "locext": {"errors", "settings", "version", *LIGHT_WORKER},
     "install": CORE | EDGES | {"install", "settings", "models", "version", *LIGHT_WORKER},
     "report": CORE | EDGES | {"compare", "report", "version"},

@@ -7,13 +7,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import obspy
 import pytest
 from workers import DEMO, EVENTS, PATIENCE_S, Answers, RunningWorker, alive, job, mute_server, until
 
 from seiscomp_dlloc.errors import WorkerTimeout, WorkerUnavailable
 from seiscomp_dlloc.worker.client import Client
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the worker is for Linux")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the worker is for Linux"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def engine(worker: RunningWorker) -> int:
 def test_a_job_outlives_the_engine_that_had_it(worker: RunningWorker):
     worker.ready()
     answers = Answers()
-    answers.ask(worker.client, "survivor", 30.0, wait="complete")
+    answers.ask(worker.client, "survivor", 20.0, wait="complete")
     until(lambda: worker.status()["jobs"]["waiting"] == 1)
     first = engine(worker)
     os.kill(first, signal.SIGKILL)
@@ -59,7 +63,7 @@ def test_a_job_that_the_engine_dies_on_twice_is_refused_and_the_next_is_not(work
 def test_a_client_starts_the_worker_again_and_submits_its_job_again(worker: RunningWorker):
     worker.ready()
     answers = Answers()
-    answers.ask(Client(worker.socket, worker.launcher), "again", 40.0, wait="complete")
+    answers.ask(Client(worker.socket, worker.launcher), "again", 25.0, wait="complete")
     until(lambda: worker.status()["jobs"]["waiting"] == 1)
     before = worker.status()
     os.kill(before["pid"], signal.SIGKILL)
@@ -85,7 +89,7 @@ def test_without_a_launcher_the_client_says_that_the_worker_died(worker: Running
 def test_a_full_queue_refuses_at_once_while_the_others_go_on(worker: RunningWorker):
     answers = Answers()
     for n in range(3):
-        answers.ask(worker.client, f"job {n}", 25.0, wait="complete")
+        answers.ask(worker.client, f"job {n}", 12.0, wait="complete")
     until(lambda: sum(worker.status()["jobs"][name] for name in ("queued", "waiting", "running")) == 3)
     refused, _ = worker.locate("one too many")
     assert (refused["status"], refused["reason"]) == ("refused", "queue full")
@@ -183,12 +187,12 @@ def test_a_profile_that_cannot_be_used_is_named_and_its_jobs_are_refused(tmp_pat
 
 
 def test_a_folder_that_gets_new_files_gives_new_waveforms(tmp_path: Path):
-    whole = (DEMO / "waveforms.mseed").read_bytes()
-    (tmp_path / "first.mseed").write_bytes(whole[: len(whole) // 512 // 2 * 512])
+    whole = obspy.read(DEMO / "waveforms.mseed")
+    whole.select(station="S0*").write(str(tmp_path / "first.mseed"), "MSEED")
     running = RunningWorker("--waveforms", str(tmp_path)).start()
     try:
         before = running.locate("before", number=3)[0]["stations"]["used"]
-        (tmp_path / "second.mseed").write_bytes(whole[len(whole) // 512 // 2 * 512 :])
+        whole.select(station="S1*").write(str(tmp_path / "second.mseed"), "MSEED")
         time.sleep(2.1)  # the folder is looked at every two seconds
         assert running.locate("after", number=3)[0]["stations"]["used"] > before
     finally:

@@ -15,6 +15,7 @@ import pytest
 from lxml import etree
 from workers import DEMO, EVENTS, PATIENCE_S, Answers, RunningWorker, job, mute_server, until
 
+from seiscomp_dlloc.bundle import BundleStore, differences, read_bundle, replay
 from seiscomp_dlloc.errors import SettingError, WorkerUnavailable
 from seiscomp_dlloc.formats.inventory import read_inventory
 from seiscomp_dlloc.formats.plain import as_json
@@ -121,6 +122,21 @@ def test_no_data_after_a_time_that_is_named_are_used_and_partial_data_are_told(w
     assert early["complete"] is False
     assert b"ended before the window did" in blobs["scml"]
     assert header["solution"]["latitude"] != early["solution"]["latitude"]
+
+
+def test_a_bundle_of_the_answer_is_kept_and_gives_it_again(worker):
+    header, _ = worker.locate("bundle", number=3, keep_bundle=True, origin_token="kept/1")
+    path = Path(header["bundle"])
+    assert path.is_relative_to(worker.folder)
+    until(path.exists)
+    bundle = read_bundle(path)
+    model = load(resolve(DEFAULT), "cpu", threads=1)
+    assert differences(bundle.answer, replay(bundle, model).solution) == ()
+    assert bundle.answer["latitude"] == header["solution"]["latitude"]
+    store = BundleStore(path.parent, 1)
+    assert store.path("Origin/dlloc/kept/1/1") == path
+    assert store.picture("Origin/dlloc/kept/1/1").read_bytes().startswith(b"\x89PNG")
+    assert worker.locate("no bundle")[0]["bundle"] is None
 
 
 @pytest.mark.parametrize(

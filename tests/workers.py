@@ -38,6 +38,7 @@ class RunningWorker:
         ]  # fmt: skip
         # Neither the operator's own settings nor a host's
         environment = {key: value for key, value in os.environ.items() if key != "SEISCOMP_ROOT"}
+        environment["XDG_STATE_HOME"] = str(self.folder)
         environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), environment.get("PYTHONPATH", "")])
         self.environment = environment
         self.launcher = WorkerLauncher(self.socket, sys.executable, self.options, environment)

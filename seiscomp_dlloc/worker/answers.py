@@ -22,6 +22,7 @@ def empty_answer(identifier: str, status: str, reason: str, detail: str, total_s
         "timing": {**dict.fromkeys(TIMES), "total_s": total_s},
         "provider": None,
         "model": None,
+        "bundle": None,
     }
 
 

@@ -23,6 +23,7 @@ class JobRequest:
 
     ``document`` is the origin's own (SCML or QuakeML bytes), ``version`` and ``namespace`` its SCML's. ``until``: no
     data after this (POSIX s). ``use_location`` is False where the trigger's location shall not count.
+    ``bundle_id``: publicID that the bundle is named for, the answer's own where None.
     """
 
     id: str
@@ -43,6 +44,7 @@ class JobRequest:
     reply: Literal["origin", "event"] = "origin"
     labels: Labels = field(default_factory=Labels)
     keep_bundle: bool = False
+    bundle_id: str | None = None
     waveform_blob: bytes | None = None
     inventory_blob: bytes | None = None
 
@@ -87,6 +89,7 @@ def parse_request(header: Header, blobs: Blobs) -> JobRequest:
         reply=_choice(header, "reply", ("origin", "event")),
         labels=_labels(header),
         keep_bundle=header.get("keep_bundle") is True,
+        bundle_id=_text(header, "bundle_id"),
         waveform_blob=blobs.get("waveforms"),
         inventory_blob=blobs.get("inventory"),
     )

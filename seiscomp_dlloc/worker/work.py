@@ -1,11 +1,12 @@
 """One job from request to answer."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from xml.sax.saxutils import unescape
 
 import numpy as np
 
@@ -23,13 +24,14 @@ from ..errors import (
 from ..formats.plain import as_json, status
 from ..formats.scml import VERSIONS, write_origin_reply, write_scml
 from ..geometry import distance_azimuth
-from ..locate import Job, required_window
+from ..locate import Job, Located, required_window
 from ..network import inventory_stations, stations_to_fetch
 from ..records import Abstention, Dropped, Solution, Station
 from ..trust import LOW_PEAK
 from .acquire import Gathered, Window, gather
 from .answers import empty_answer
 from .config import ProfileConfig, WorkerConfig
+from .keeper import Keeper, Kept
 from .protocol import Blobs, Message
 from .request import JobRequest, check_depth, parse_request
 from .running import Cancelled, Running, Slots
@@ -49,6 +51,7 @@ REASONS: tuple[tuple[type[DllocError], str, str], ...] = (
 """Class of error -> status and reason of the answer."""
 
 _LEAST_RESERVE_S = 0.15
+_ORIGIN_ID = re.compile(rb'<[oO]rigin [^>]*publicID="([^"]*)"')
 
 log = logging.getLogger("dlloc.engine")
 
@@ -60,6 +63,7 @@ class Workshop:
         self.stock, self._config = stock, config
         self.locating = Slots(max(config.jobs, 1))
         self.fetching = Slots(max(4, 2 * config.jobs))
+        self.keeper = Keeper(config)
         self._usual_s = 0.5
         self._inside = 0
         self._count_lock = threading.Lock()
@@ -119,7 +123,9 @@ class Workshop:
         try:
             job.state("locating")
             began = time.monotonic()
-            solution = _locate(request, tools, gathered, error, far)
+            task = _task(request, gathered, error, far)
+            located = next(iter(tools.locator.run([task])))
+            solution = _finish(located.solution, tools.profile, gathered)
             blobs = _documents(request, solution)
             took = time.monotonic() - began
         finally:
@@ -127,7 +133,18 @@ class Workshop:
         job.times["located_s"] = took
         # What the usual job takes, slow to forget a long one
         self._usual_s = max(took, 0.9 * self._usual_s + 0.1 * took)
-        return self._with(job, solution, blobs, gathered, expected)
+        header, blobs = self._with(job, solution, blobs, gathered, expected)
+        if request.keep_bundle:
+            header["bundle"] = self._keep(request, task, located, tools, blobs)
+        return header, blobs
+
+    def _keep(self, request: JobRequest, task: Job, located: Located, tools: Tools, blobs: Blobs) -> str | None:
+        """Have the answer's bundle written; where it will stand."""
+        reply = blobs.get("scml", b"")
+        name = request.bundle_id or _public_id(reply) or request.trigger.origin_id
+        kept = Kept(name, located, task, tools.inventory, tools.locator.options, request, reply)
+        path = self.keeper.keep(kept)
+        return str(path) if path else None
 
     def _with(
         self, job: Running, solution: Solution, blobs: Blobs, gathered: Gathered | None, expected: int
@@ -195,17 +212,19 @@ def _far(request: JobRequest, tools: Tools, stations: Sequence[Station]) -> tupl
     )
 
 
-def _locate(
-    request: JobRequest, tools: Tools, gathered: Gathered | None, error: EventError | None, far: tuple[Dropped, ...]
-) -> Solution:
-    stream: Any = None
-    dropped = far
-    if gathered is not None:
-        stream, dropped = gathered.acquired.stream, far + gathered.acquired.dropped
-    located = next(iter(tools.locator.run([Job(request.trigger, stream, error, dropped)])))
-    solution = _held_back(located.solution, tools.profile)
-    note = gathered.note if gathered else ""
-    return replace(solution, notes=(*solution.notes, note)) if note else solution
+def _task(request: JobRequest, gathered: Gathered | None, error: EventError | None, far: tuple[Dropped, ...]) -> Job:
+    """What the locator is given."""
+    if gathered is None:
+        return Job(request.trigger, None, error, far)
+    return Job(request.trigger, gathered.acquired.stream, error, far + gathered.acquired.dropped)
+
+
+def _finish(solution: Solution, profile: ProfileConfig, gathered: Gathered | None) -> Solution:
+    """The solution as it is answered: judged by the profile too, and with what was missing told."""
+    judged = _held_back(solution, profile)
+    if gathered is None or not gathered.note:
+        return judged
+    return replace(judged, notes=(*judged.notes, gathered.note))
 
 
 def _held_back(solution: Solution, profile: ProfileConfig) -> Solution:
@@ -220,6 +239,15 @@ def _held_back(solution: Solution, profile: ProfileConfig) -> Solution:
         detail = f"peak {solution.peak:.3f} is below the {profile.min_peak:g} of profile {profile.name}"
         return replace(solution, abstention=Abstention(LOW_PEAK, detail))
     return solution
+
+
+def _public_id(document: bytes) -> str:
+    """publicID of the origin in an answer's SCML, '' where there is none."""
+    if not document:
+        return ""
+    # Of our own writing: one origin, in <origin> or <Origin>
+    found = _ORIGIN_ID.search(document)
+    return unescape(found.group(1).decode("utf-8"), {"&quot;": '"'}) if found else ""
 
 
 def _documents(request: JobRequest, solution: Solution) -> Blobs:
