@@ -130,6 +130,13 @@ class ScratchRoot:
             path.unlink()
         path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
+    def load_inventory(self, station_xml: Path) -> Path:
+        """Put StationXML into the database; its SeisComP form as a file."""
+        converted = self.root / "etc" / "inventory" / f"{station_xml.stem}.xml"
+        self.run("fdsnxml2inv", station_xml, converted)
+        self.run("scdb", "-i", converted, "-d", self.database_uri)
+        return converted
+
     # Programs
 
     def run(
