@@ -42,11 +42,10 @@ COUNTS_PER_M_S = 2e9
 FIRST_ORIGIN = UTCDateTime("2030-01-01T00:00:00")
 """In the future, so that nobody takes the events for recorded ones."""
 
-ORIGIN_S, RECORD_S, SETTLE_S = 8.5, 102.4, 10.0
+ORIGIN_S, RECORD_S, SETTLE_S = 30.0, 120.0, 10.0
 """Origin time after the start of the record, its length, and what is made before it for the filter to settle in.
 
-The records begin as long before the origin as those that the bundled model was trained on; it has not learnt to do
-with a longer stretch of noise before the event (README, limits).
+The whole window of the model holds data, as it does on continuous records.
 """
 
 NOTE = "Theoretical seismograms: computed for a layered earth, with computed noise; not a recorded earthquake."
