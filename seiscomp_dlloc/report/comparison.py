@@ -111,29 +111,35 @@ def _legend(locators: Sequence[str]) -> str:
 
 
 def _summary(rows: Sequence[Statistics]) -> str:
-    head = (
-        "<tr><th>ours against<th>events<th>epicentre<br>median<th>68 %<th>95 %<th>depth<br>median \u00b1 spread"
-        "<th>origin time<br>median \u00b1 spread<th>magnitude<br>median \u00b1 spread"
-        "<th>in sigma<br>median 2-D<th>3-D<th>within 68 %<br>2-D<th>3-D<th>within 95 %<br>2-D<th>3-D"
-        "<th>residuals<br>theirs<th>ours</tr>"
-    )
-    body = []
-    for row in rows:
-        cells = [
-            f"<td class=text>{escape(row.locator)}",
-            str(row.count),
-            *(f"{number(value, 2)} km" for value in row.epicentral_km),
-            f"{number(row.depth_km[0], 2, True)} \u00b1 {number(row.depth_km[1], 2)} km",
-            f"{number(row.time_s[0], 2, True)} \u00b1 {number(row.time_s[1], 2)} s",
-            f"{number(row.magnitude[0], 2, True)} \u00b1 {number(row.magnitude[1], 2)}",
-            number(row.sigma2, 2),
-            number(row.sigma3, 2),
-            *(number(100.0 * share, 0) + " %" for percent in EXPECTED for share in row.inside[percent]),
-            f"{number(row.rms_theirs_s, 2)} s",
-            f"{number(row.rms_ours_s, 2)} s",
-        ]
-        body.append("<tr>" + "<td>".join(cells) + "</tr>")
-    return f"<div class=wide><table>{head}{''.join(body)}</table></div>"
+    """One column per locator."""
+
+    def spread(values: tuple[float, float], unit: str) -> str:
+        if not math.isfinite(values[0]):
+            return number(None, 0)
+        return f"{number(values[0], 2, True)} \u00b1 {number(values[1], 2)}{unit}"
+
+    def measured(value: float, unit: str, factor: float = 1.0, digits: int = 2) -> str:
+        return f"{number(factor * value, digits)}{unit if math.isfinite(value) else ''}"
+
+    lines: list[tuple[str, list[str]]] = [
+        ("events", [str(row.count) for row in rows]),
+        ("distance of the epicentres, median", [measured(row.epicentral_km[0], " km") for row in rows]),
+        ("\u2026 68 % and 95 % of the events are within", [
+            f"{measured(row.epicentral_km[1], ' km')}, {measured(row.epicentral_km[2], ' km')}" for row in rows]),
+        ("depth, median \u00b1 spread", [spread(row.depth_km, " km") for row in rows]),
+        ("origin time, median \u00b1 spread", [spread(row.time_s, " s") for row in rows]),
+        ("magnitude, median \u00b1 spread", [spread(row.magnitude, "") for row in rows]),
+        ("distance in sigma, median (2-D, 3-D)", [
+            f"{number(row.sigma2, 2)}, {number(row.sigma3, 2)}" for row in rows]),
+    ]  # fmt: skip
+    for percent in EXPECTED:
+        shares = [", ".join(measured(share, " %", 100.0, 0) for share in row.inside[percent]) for row in rows]
+        lines.append((f"events within the {percent} % of normal errors (2-D, 3-D)", shares))
+    lines.append(("residuals at their location, median rms", [measured(row.rms_theirs_s, " s") for row in rows]))
+    lines.append(("residuals at ours, median rms", [measured(row.rms_ours_s, " s") for row in rows]))
+    head = "".join(f"<th>{escape(row.locator)}" for row in rows)
+    body = "".join(f"<tr><th>{name}<td>{'<td>'.join(cells)}</tr>" for name, cells in lines)
+    return f"<div class=wide><table class=summary><tr><th>ours against{head}</tr>{body}</table></div>"
 
 
 def _sources(travel_times: str) -> str:
@@ -164,8 +170,8 @@ def _facts(pair: Pair) -> str:
     """Both origins side by side and their differences."""
     ours, theirs = pair.ours, pair.theirs
 
-    def depth(value: float | None) -> str:
-        return f"{number(value, 2)} km"
+    def depth(value: float | None, sign: bool = False) -> str:
+        return f"{number(value, 2, sign)} km" if value is not None and math.isfinite(value) else number(None, 0)
 
     def magnitude(value: float | None, kind: str) -> str:
         return f"{escape(kind)} {number(value, 2)}" if value is not None else "\u2013"
@@ -178,7 +184,7 @@ def _facts(pair: Pair) -> str:
             f"{number(ours.latitude, 4)}, {number(ours.longitude, 4)}",
             f"{number(pair.epicentral_km, 2)} km",
         ),
-        ("depth", depth(theirs.depth_km), depth(ours.depth_km), f"{number(pair.down_km, 2, True)} km"),
+        ("depth", depth(theirs.depth_km), depth(ours.depth_km), depth(pair.down_km, True)),
         (
             "magnitude",
             magnitude(theirs.magnitude, theirs.magnitude_type),
@@ -192,15 +198,13 @@ def _facts(pair: Pair) -> str:
             f"{number(pair.sigma2, 2)} (2-D), {number(pair.sigma3, 2)} (3-D)"
             + (f", uncertainty of {pair.sigma_of} only" if pair.sigma_of in ("ours", "theirs") else ""),
         ),
-        ("residuals, rms", f"{number(pair.rms_s('theirs'), 2)} s", f"{number(pair.rms_s('ours'), 2)} s", ""),
-        (
-            "\u2026 best origin time",
-            f"{number(pair.rms_s('theirs_shifted'), 2)} s",
-            f"{number(pair.rms_s('ours_shifted'), 2)} s",
-            "",
-        ),
         ("method", escape(_method(theirs)), escape(_method(ours)), escape(f"joined by {pair.how}")),
     ]
+    for name, side in (("residuals, rms", ""), ("\u2026 best origin time", "_shifted")):
+        rms = pair.rms_s(f"theirs{side}"), pair.rms_s(f"ours{side}")
+        if math.isfinite(rms[0] + rms[1]):
+            before, after = (f"{number(value, 2)} s" for value in rms)
+            rows.append((name, before, after, f"{number(rms[1] - rms[0], 2, True)} s"))
     for key in ("dlloc/peak", "dlloc/abstention", "dlloc/notes"):
         if key in ours.comments:
             rows.append((key.partition("/")[2], "", escape(ours.comments[key][:400]), ""))

@@ -18,6 +18,10 @@ OTHERS = 5
 """Conventional locators have styles t0 to t4 in turn, ours has ``o``."""
 
 
+MANY = 400
+"""From so many pairs on marks are small."""
+
+
 def style_of(locator: str, locators: Sequence[str]) -> str:
     """CSS class of a conventional locator."""
     return f"t{locators.index(locator) % OTHERS}"
@@ -38,7 +42,7 @@ def _places(pairs: Sequence[Pair], ours: bool) -> tuple[FloatArray, FloatArray]:
 
 def overview(pairs: Sequence[Pair], locators: Sequence[str], stations: Sequence[Station] = ()) -> str:
     """Map and two depth sections: every pair as a line from the conventional origin to ours."""
-    width, height, deep = 560.0, 470.0, 170.0
+    width, height, deep = 750.0, 520.0, 190.0
     sides = [(*_places(pairs, ours), _depths(pairs, ours)) for ours in (False, True)]
     longitude, latitude, depth = (np.concatenate([side[i] for side in sides]) for i in range(3))
     xlim, ylim = _equal(padded(longitude, least=0.02), padded(latitude, least=0.02), width, height)
@@ -61,11 +65,11 @@ def overview(pairs: Sequence[Pair], locators: Sequence[str], stations: Sequence[
             (plan, x0, y0, x1, y1), (north, z0, y0, z1, y1), (east, x0, z0, x1, z1),
         ):  # fmt: skip
             panel.segments(a0, b0, a1, b1, f"{style} faint")
-            panel.rings(a0, b0, 2.5, style)
-            panel.dots(a1, b1, "o")
-    plan.axes("", "latitude (°)", title="Map")
+            panel.rings(a0, b0, 2.5 if len(pairs) < MANY else 1.6, style)
+            panel.dots(a1, b1, "o" if len(pairs) < MANY else "o small")
+    plan.axes("", "latitude (°)", xticks=7, title="Map")
     north.axes("depth (km)", "", xticks=3, title="Section, north up")
-    east.axes("longitude (°)", "depth (km)", yticks=3)
+    east.axes("longitude (°)", "depth (km)", xticks=7, yticks=3)
     return drawing(60 + width + 20 + deep + 20, 30 + height + 20 + deep + 40, (plan, north, east), "map and sections")
 
 
@@ -126,7 +130,10 @@ def close_up(pair: Pair, style: str, stations: Sequence[Station] = ()) -> str:
     depths = [math.nan if o.depth_km is None else o.depth_km for o in (pair.theirs, pair.ours)]
     known = np.array(depths)[np.isfinite(depths)]
     centre = float(known.mean()) if known.size else 0.0
-    reach = max(half * deep / size, 1.3 * float(np.ptp(known)) if known.size else 0.0, 3.0)
+    apart = float(np.ptp(known)) if known.size else 0.0
+    sigma = math.sqrt(np.nanmax([0.0, *(o.covariance_km2[2, 2] for o in (pair.ours, pair.theirs))]))
+    reach = max(half * deep / size, 1.3 * apart, 3.0)
+    reach = max(reach, min(0.5 * apart + 1.8 * sigma, 3.0 * reach))
     zlim = (centre - reach, centre + reach)
     plan = Panel(55, 24, size, size, xlim, ylim)
     north = Panel(55 + size + 12, 24, deep, size, zlim, ylim)
@@ -142,9 +149,12 @@ def close_up(pair: Pair, style: str, stations: Sequence[Station] = ()) -> str:
     plan.axes("", "north (km)", title="Plan, from the conventional epicentre")
     north.axes("depth (km)", "", xticks=3)
     east.axes("east (km)", "depth (km)", yticks=3)
-    panels = [plan, north, east]
-    panels.append(_residuals(pair, style, Panel(55 + size + deep + 85, 24, 430.0, size + deep + 12)))
-    return drawing(55 + size + deep + 85 + 430 + 15, 24 + size + deep + 12 + 40, panels, "close-up of the event")
+    panels, width = [plan, north, east], 55 + size + deep + 25
+    residuals = _residuals(pair, style, Panel(width + 60, 24, 430.0, size + deep + 12))
+    if residuals is not None:
+        panels.append(residuals)
+        width += 60 + 430 + 15
+    return drawing(width, 24 + size + deep + 12 + 40, panels, "close-up of the event")
 
 
 def _half_width(pair: Pair) -> float:
@@ -158,13 +168,11 @@ def _half_width(pair: Pair) -> float:
     return max(near, min(1.8 * max(sigmas) + 0.5 * pair.epicentral_km, 8.0 * near))
 
 
-def _residuals(pair: Pair, style: str, panel: Panel) -> Panel:
-    """Residuals over epicentral distance, each with the origin time that fits best."""
+def _residuals(pair: Pair, style: str, panel: Panel) -> Panel | None:
+    """Residuals over epicentral distance, each with the origin time that fits best; None without any."""
     rows = [r for r in pair.residuals if math.isfinite(r.theirs_shifted_s + r.ours_shifted_s)]
     if not rows:
-        panel.note("no picks with known stations: no residuals", 0.5, 0.5, "middle")
-        panel.xlim, panel.ylim = (0.0, 1.0), (0.0, 1.0)
-        return panel
+        return None
     distance = np.array([r.distance_km for r in rows])
     theirs, ours = np.array([r.theirs_shifted_s for r in rows]), np.array([r.ours_shifted_s for r in rows])
     both = np.concatenate([theirs, ours])
@@ -176,6 +184,6 @@ def _residuals(pair: Pair, style: str, panel: Panel) -> Panel:
     for values, name in ((theirs, style), (ours, "o")):
         panel.dots(distance[~shear], values[~shear], f"{name} medium")
         panel.rings(distance[shear], values[shear], 3.5, name)
-    title = "Residuals of the conventional picks, best origin time (dot P, ring S)"
+    title = "Residuals of the conventional picks (dot P, ring S)"
     panel.axes("epicentral distance (km)", "observed minus predicted (s)", title=title)
     return panel

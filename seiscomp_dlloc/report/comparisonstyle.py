@@ -34,6 +34,7 @@ td.text,th:first-child{text-align:left}
 .all thead th{position:sticky;top:0;background:#fff;border-bottom:1px solid var(--line)}
 .all td.text{max-width:330px;overflow:hidden;text-overflow:ellipsis}
 .all tr:nth-child(even) td{background:#fafbfc}
+.summary td{min-width:150px}
 .facts{width:100%;margin-top:8px}
 .facts td{white-space:normal;overflow-wrap:anywhere;max-width:380px}
 details{margin:8px 0}
@@ -60,6 +61,7 @@ path.faint{opacity:.45}
 .bar{fill:#7a8fa8}
 .station{fill:#c3cad3;stroke:none}
 .dot{fill:none;stroke-linecap:round;stroke-width:5}
+.dot.small{stroke-width:3.4}
 .dot.medium{stroke-width:7}
 .dot.large{stroke-width:10}
 .ring{fill:none;stroke-width:1.6}

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 Limits = tuple[float, float]
 
+_UNREAL = 1e9  # beyond it nothing is drawn: no length, time or angle of an earthquake is so large
+
 
 def escape(text: str) -> str:
     """``text`` from anywhere as HTML or SVG text or attribute: no markup, no control characters."""
@@ -39,7 +41,7 @@ def _label(value: float, step: float) -> str:
 
 def padded(values: FloatArray, share: float = 0.08, least: float = 1e-6) -> Limits:
     """Limits about finite values with a margin; of many values, without the outermost hundredth on either side."""
-    values = values[np.isfinite(values)]
+    values = values[np.abs(values) < _UNREAL]
     if not values.size:
         return 0.0, 1.0
     ends = np.percentile(values, [1, 99]) if values.size > 60 else np.array([values.min(), values.max()])
