@@ -115,7 +115,7 @@ class Jobs:
                 self._audit.write(now, "joined", origin=origin_id, profile=profile, job=running.chain.key)
                 return True
         self._journal.begin(key, origin_id, profile, now)
-        self._audit.write(now, "accepted", origin=origin_id, profile=profile, phases=loaded.seen.facts.phases)
+        self._audit.write(now, "triggered", origin=origin_id, profile=profile, phases=loaded.seen.facts.phases)
         LOG.info("locating %s with profile %s", origin_id, profile)
         self._run(Chain(key, origin_id, profile, now, self._plan.pace), loaded, now)
         return True

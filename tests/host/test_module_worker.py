@@ -1,0 +1,81 @@
+"""The whole way on recorded events: dispatched origin, module, the worker with its model, our origin in the database."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from oklahoma import OklahomaData, write_document, write_sds
+from scratchroot import ScratchRoot, wait_until
+
+pytestmark = [pytest.mark.seiscomp, pytest.mark.shared, pytest.mark.slow]
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+EVENTS = 20
+
+
+@pytest.fixture
+def chain(host: ScratchRoot, shared_data: Path, tmp_path: Path) -> Iterator[ScratchRoot]:
+    """A running chain on the recorded test events; the module starts the worker."""
+    data = OklahomaData.read(shared_data)
+    names = data.test_names[:EVENTS]
+    write_sds(data, names, tmp_path / "sds")
+    for number, name in enumerate(names):
+        write_document(data, (name,), tmp_path / f"{number}.xml")
+    (host.root / "lib" / "python" / "seiscomp_dlloc").symlink_to(REPOSITORY / "seiscomp_dlloc")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY} exec {sys.executable} "$@"\n', "utf-8")
+    python.chmod(0o755)
+    host.write_config(
+        "dlloc",
+        "profiles = oklahoma",
+        f"profile.oklahoma.waveforms = sds://{tmp_path / 'sds'}",
+        f"profile.oklahoma.inventory = {data.folder / 'stations.xml'}",
+        f"worker.python = {python}",
+        "ring.enable = false",
+        "trigger.maxAge = 0",
+    )
+    host.start_master()
+    host.start("scevent", "scevent")
+    host.start("dlloc", host.root / "bin" / "seiscomp-python", "-m", "seiscomp_dlloc.seiscomp_app.module")
+    wait_until((host.root / "var" / "run" / "dlloc.sock").exists, 120)
+    yield host
+    environment = {**host.environment, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([sys.executable, "-m", "seiscomp_dlloc", "worker", "stop"], env=environment, capture_output=True)
+
+
+def audit(host: ScratchRoot) -> list[dict]:
+    path = host.root / "var" / "log" / "dlloc-audit.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def test_recorded_events_are_located_beside_their_conventional_origins(chain: ScratchRoot, tmp_path: Path):
+    done = 0
+    for number in range(EVENTS):
+        chain.dispatch(tmp_path / f"{number}.xml")
+        done += 1
+        wait_until(
+            lambda: len([r for r in audit(chain) if "seconds" in r and r["decision"] in OUTCOMES]) >= done,
+            120,  # noqa: B023
+        )
+    outcomes = [row for row in audit(chain) if row["decision"] in OUTCOMES and "origins" in row]
+    assert len(outcomes) == EVENTS
+    accepted = {row["origin"] for row in outcomes if row["decision"] == "accepted" and row["origins"]}
+    wait_until(lambda: len([r for r in audit(chain) if r["decision"] == "stored"]) >= len(chain.origins("DLLOC")))
+    finals = {row["origin"]: row["id"] for row in audit(chain) if row["decision"] == "sending" and row["final"]}
+    assert set(finals) == accepted
+    assert set(chain.origins("DLLOC")) >= set(finals.values())
+    assert len(accepted) >= EVENTS // 2
+    assert not set(chain.preferred().values()) & set(chain.origins("DLLOC"))
+    ways = [row["seconds"] for row in audit(chain) if row["decision"] == "sending" and row["final"]]
+    stored = [row["seconds"] for row in audit(chain) if row["decision"] == "stored"]
+    print(f"\n{len(accepted)} of {EVENTS} accepted; on {os.cpu_count()} cores")
+    print(f"trigger to answer: median {statistics.median(ways):.3f} s, longest {max(ways):.3f} s")
+    print(f"answer to database: median {statistics.median(stored):.3f} s, longest {max(stored):.3f} s")
+
+
+OUTCOMES = ("accepted", "abstained", "failed", "refused")
