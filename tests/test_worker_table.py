@@ -2,6 +2,7 @@
 
 import pytest
 
+from seiscomp_dlloc.worker.abandoned import PATIENCE_S, Abandoned
 from seiscomp_dlloc.worker.answers import empty_answer
 from seiscomp_dlloc.worker.statistics import Statistics, percentiles
 from seiscomp_dlloc.worker.table import Limits, Table
@@ -201,6 +202,25 @@ def test_at_the_end_what_waits_is_refused_and_what_runs_may_finish(clock):
     assert [job.id for job, _ in jobs.refuse_all("stopping", "", idle_only=True)] == ["waits"]
     assert [job.id for job, _ in jobs.refuse_all("stopping", "", idle_only=False)] == ["runs"]
     assert ask(jobs, "waits") is None
+
+
+def test_jobs_that_hang_are_borne_while_they_are_few_and_young(clock):
+    hanging = Abandoned(10, clock)
+    for n in range(9):
+        hanging.add(str(n))
+    assert not hanging.too_many()
+    hanging.add("9")
+    assert hanging.too_many()
+    for n in range(3, 10):
+        hanging.discard(str(n))
+    clock.now += PATIENCE_S + 1.0
+    assert not hanging.too_many()
+    hanging.add("young")
+    assert not hanging.too_many()
+    clock.now += PATIENCE_S + 1.0
+    assert hanging.too_many()
+    hanging.clear()
+    assert not hanging.too_many()
 
 
 def test_percentiles_are_those_of_the_nearest_rank():

@@ -16,6 +16,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import ProtocolError
+from .abandoned import Abandoned
 from .answers import empty_answer, unknown_kind, unknown_version
 from .channel import Channel
 from .child import SILENCE_S, Child
@@ -30,7 +31,6 @@ STOP_S = 5.0
 """What the engine is working on when the worker is stopped may take so long."""
 
 _TICK_S = 1.0
-_MOST_ABANDONED = 4
 
 NOT_TAKEN = (*RETRY_REASONS, "bad request", "id in use")
 """Reasons of refusals that never became a job."""
@@ -49,7 +49,7 @@ class Supervisor:
         self._started = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self.clients = Clients(self._selector, place.listener, self._request)
-        self._abandoned: set[str] = set()
+        self._abandoned = Abandoned(config.jobs + config.queue, time.monotonic)
         self._stopping: float | None = None
         self._wake, self._waker = socket.socketpair()
 
@@ -106,7 +106,7 @@ class Supervisor:
             if job.state not in ("new", "queued"):
                 self._abandoned.add(job.id)
             self._to_engine({"kind": "cancel", "id": job.id})
-        if len(self._abandoned) >= max(_MOST_ABANDONED, self.config.jobs):
+        if self._abandoned.too_many():
             self._engine_ended(f"killed: {len(self._abandoned)} jobs hang in it beyond their deadlines", guilty=False)
         for job, left in list(self.table.hand_out()) if self.child.channel is not None else ():
             header = {**job.header, "kind": "locate", "left_s": left, "age_s": time.monotonic() - job.submitted}
