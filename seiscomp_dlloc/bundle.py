@@ -161,8 +161,8 @@ def _inventory_xml(inventory: Any, job: Job) -> bytes:
     """StationXML of the stations at the trigger's time; channels only of those that have waveforms."""
     recorded = {f"{t.stats.network}.{t.stats.station}" for t in job.stream or ()}
     kept = _subset(inventory, recorded, job.trigger.time)
-    # Whether any channel has a sensitivity decides whether counts will do
-    if ChannelIndex.from_inventory(inventory).has_sensitivity != ChannelIndex.from_inventory(kept).has_sensitivity:
+    # Whether any channel at all has a sensitivity decides whether counts will do
+    if not ChannelIndex.from_inventory(kept).has_sensitivity and ChannelIndex.from_inventory(inventory).has_sensitivity:
         kept = inventory
     if not any(network.stations for network in kept):
         return b""

@@ -1,5 +1,6 @@
 """Stations of an inventory against those of a passport: codes, places, epochs, directions."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -170,6 +171,10 @@ def located(inventory, rename=None, model=None):
     stream = waveforms(0)
     for trace in stream:
         trace.stats.station = (rename or {}).get(trace.stats.station, trace.stats.station)
+    return locate_stream(inventory, stream, model)
+
+
+def locate_stream(inventory, stream, model):
     trigger = read_triggers(quakeml([0]).encode()).triggers[0]
     return Locator(model, inventory).locate(trigger, stream)
 
@@ -197,6 +202,28 @@ def test_a_moved_station_is_seen_from_where_it_stands(model):
     assert after.used_stations == before.used_stations
     assert after.hypocenter.time != before.hypocenter.time
     assert any("have moved" in note for note in after.notes)
+
+
+def test_a_station_is_turned_by_the_epoch_of_the_event(model):
+    code, change = model.passport.stations[2].code, obspy.UTCDateTime(2025, 6, 1)
+    turned, stream = altered(), waveforms(0)
+    station = next(s for s in turned[0] if s.code == code)
+    old = [copy.copy(channel) for channel in station]
+    for channel in old:
+        channel.end_date = change
+    for channel in station:
+        channel.start_date = change
+        # What was north points east now, what was east points south
+        channel.azimuth = {"N": 90.0, "E": 180.0, "Z": 0.0}[channel.code[-1]]
+    north, east = (stream.select(station=code, component=c)[0] for c in "NE")
+    north.data, east.data = east.data, -north.data
+    plain = locate_stream(turned, stream, model)
+    station.channels = old + station.channels
+    before = located(altered(), model=model)
+    assert locate_stream(altered(), stream, model).peak != before.peak
+    for solution in (plain, locate_stream(turned, stream, model)):
+        for name in ("latitude", "longitude", "depth_km", "time"):
+            assert getattr(solution.hypocenter, name) == getattr(before.hypocenter, name)
 
 
 def test_too_few_stations_are_refused_with_their_reasons(model):

@@ -10,7 +10,7 @@ from ..compare import Pair
 from ..formats.uncertainty import ELLIPSE_FACTOR
 from ..geometry import LocalFrame
 from ..records import Station
-from .svg import Panel, drawing, ellipse, padded
+from .svg import UNREAL, Panel, drawing, ellipse, padded
 
 FloatArray = NDArray[np.float64]
 
@@ -128,7 +128,8 @@ def close_up(pair: Pair, style: str, stations: Sequence[Station] = ()) -> str:
     middle = pair.east_km / 2.0, pair.north_km / 2.0
     xlim, ylim = (middle[0] - half, middle[0] + half), (middle[1] - half, middle[1] + half)
     depths = [math.nan if o.depth_km is None else o.depth_km for o in (pair.theirs, pair.ours)]
-    known = np.array(depths)[np.isfinite(depths)]
+    known = np.array(depths)
+    known = known[np.abs(known) < UNREAL]
     centre = float(known.mean()) if known.size else 0.0
     apart = float(np.ptp(known)) if known.size else 0.0
     sigma = math.sqrt(np.nanmax([0.0, *(o.covariance_km2[2, 2] for o in (pair.ours, pair.theirs))]))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 Limits = tuple[float, float]
 
-_UNREAL = 1e9  # beyond it nothing is drawn: no length, time or angle of an earthquake is so large
+UNREAL = 1e9
+"""Beyond it nothing is drawn: no length, time or angle of an earthquake is so large."""
 
 
 def escape(text: str) -> str:
@@ -41,7 +42,7 @@ def _label(value: float, step: float) -> str:
 
 def padded(values: FloatArray, share: float = 0.08, least: float = 1e-6) -> Limits:
     """Limits about finite values with a margin; of many values, without the outermost hundredth on either side."""
-    values = values[np.abs(values) < _UNREAL]
+    values = values[np.abs(values) < UNREAL]
     if not values.size:
         return 0.0, 1.0
     ends = np.percentile(values, [1, 99]) if values.size > 60 else np.array([values.min(), values.max()])

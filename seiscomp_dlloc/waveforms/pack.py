@@ -13,13 +13,14 @@ import numpy as np
 from obspy import Stream, Trace, UTCDateTime
 
 from ..errors import WaveformReadError
-from .mseed import Part, decode
+from .mseed import ALONE, Part, decode
 
 Row = tuple[str, int, float, int]
 """SEED id, time of the first sample (ns), sampling rate (Hz), number of samples."""
 
 _CODES = (("network", 2), ("station", 5), ("location", 2), ("channel", 3))
 _NEAR_NS = 1_000_000
+_STEIM2 = 2**29  # differences from here on do not fit its 30 bits
 
 
 def to_miniseed(stream: Stream) -> tuple[bytes, list[Row]]:
@@ -32,13 +33,13 @@ def to_miniseed(stream: Stream) -> tuple[bytes, list[Row]]:
         rows.append((trace.id, trace.stats.starttime.ns, float(trace.stats.sampling_rate), int(trace.stats.npts)))
         header = {name: getattr(trace.stats, name)[:length] for name, length in _CODES}
         header |= {"starttime": trace.stats.starttime, "sampling_rate": trace.stats.sampling_rate}
-        record = Stream([Trace(data, header)])
+        encoding = "INT32"
         if data.dtype.kind == "f":
-            record.write(buffer, format="MSEED", encoding="FLOAT64" if data.dtype.itemsize == 8 else "FLOAT32")
-        elif data.size < 2 or np.abs(np.diff(data.astype(np.int64))).max() < 2**29:
-            record.write(buffer, format="MSEED", encoding="STEIM2")
-        else:
-            record.write(buffer, format="MSEED", encoding="INT32")
+            encoding = "FLOAT64" if data.dtype.itemsize == 8 else "FLOAT32"
+        elif data.size < 2 or np.abs(np.diff(data.astype(np.int64))).max() < _STEIM2:
+            encoding = "STEIM2"
+        with ALONE:  # the C library and its warnings belong to the whole process
+            Stream([Trace(data, header)]).write(buffer, format="MSEED", encoding=encoding)
     return buffer.getvalue(), rows
 
 
