@@ -16,7 +16,7 @@ from lxml import etree
 from workers import DEMO, EVENTS, PATIENCE_S, Answers, RunningWorker, job, mute_server, until
 
 from seiscomp_dlloc.bundle import BundleStore, differences, read_bundle, replay
-from seiscomp_dlloc.errors import SettingError, WorkerUnavailable
+from seiscomp_dlloc.errors import ProtocolError, SettingError, WorkerUnavailable
 from seiscomp_dlloc.formats.inventory import read_inventory
 from seiscomp_dlloc.formats.plain import as_json
 from seiscomp_dlloc.formats.triggers import read_triggers
@@ -278,6 +278,12 @@ def test_an_unknown_kind_or_version_is_told_what_is_understood(worker):
         assert pong["kind"] == "pong"
 
 
+def test_a_client_that_is_not_understood_says_so(worker):
+    pending = worker.client.open({"kind": "dance"})
+    with pytest.raises(ProtocolError, match="no request 'dance'"):
+        until(pending.read)
+
+
 def test_clients_that_hang_at_any_point_disturb_nobody(worker):
     idle = [raw(worker) for _ in range(20)]
     frame = encode({"kind": "locate", **job("torn"), "deadline_s": 60}, {"event": EVENTS})
@@ -306,6 +312,8 @@ def test_too_many_connections_are_refused_and_room_is_made_again(worker):
         for _ in range(300):
             crowd.append(raw(worker))
         until(lambda: any(self_closed(connection) for connection in crowd[-3:]))
+        with pytest.raises(WorkerUnavailable, match="busy"):
+            worker.client.status(PATIENCE_S)
     finally:
         for connection in crowd:
             connection.close()
@@ -322,7 +330,10 @@ def self_closed(connection: socket.socket) -> bool:
 
 
 def pings(worker: RunningWorker) -> bool:
-    return worker.client.ping(PATIENCE_S)["kind"] == "pong"
+    try:
+        return worker.client.ping(PATIENCE_S)["kind"] == "pong"
+    except WorkerUnavailable:
+        return False
 
 
 def test_only_the_user_may_speak_to_the_worker(worker):

@@ -11,7 +11,7 @@ import time
 from typing import Any, Callable, Dict, Mapping, Optional, Union
 
 from ..errors import ProtocolError, SettingError, WorkerTimeout, WorkerUnavailable
-from .protocol import Blobs, Decoder, Header, Message, check_version, encode
+from .protocol import RETRY_REASONS, Blobs, Decoder, Header, Message, check_version, encode
 
 Launcher = Callable[[float], None]
 """Makes sure that a worker listens, within so many seconds; raises WorkerUnavailable where that fails."""
@@ -78,9 +78,8 @@ class Pending:
                     raise WorkerUnavailable("the worker ended before it answered")
                 messages = self._decoder.feed(data)
                 if messages:
-                    check_version(messages[0][0])
                     self.close()
-                    return messages[0]
+                    return _checked(messages[0])
         except OSError as error:
             self.close()
             raise WorkerUnavailable(f"the worker ended before it answered ({error})") from error
@@ -191,12 +190,22 @@ def _wait(connection: socket.socket, frame: bytes, limit: float, path: str) -> M
                     raise WorkerUnavailable(f"{path}: the worker ended before it answered")
                 messages = decoder.feed(data)
                 if messages:
-                    check_version(messages[0][0])
-                    return messages[0]
+                    return _checked(messages[0])
         except socket.timeout as error:
             raise WorkerTimeout(f"{path}: the worker does not answer in time") from error
         except OSError as error:
             raise WorkerUnavailable(f"{path}: the worker ended before it answered ({error})") from error
+
+
+def _checked(message: Message) -> Message:
+    """``message``, where it answers the request. Raises what an error that came instead stands for."""
+    header = message[0]
+    check_version(header)
+    if header["kind"] == "error":
+        if header.get("reason") in RETRY_REASONS:
+            raise WorkerUnavailable("the worker is busy: {}".format(header.get("detail")))
+        raise ProtocolError("the worker does not understand: {}".format(header.get("detail")))
+    return message
 
 
 def _left(limit: float) -> float:
