@@ -23,6 +23,9 @@ from .records import Station
 from .traveltimes import PHASES, TravelTimes
 
 FloatArray = NDArray[np.float64]
+ABSTAINED = "dlloc/abstention"
+"""Comment of an origin that the locator does not stand by."""
+
 Stations = Callable[[str, float], Station | None]
 """Station of ``NET.STA`` at a time (POSIX s), None where it is unknown."""
 
@@ -89,6 +92,11 @@ class Pair:
         down = self.down_km if math.isfinite(self.down_km) else 0.0
         return math.hypot(self.east_km, self.north_km, down)
 
+    @property
+    def abstained(self) -> bool:
+        """Whether our locator does not stand by its origin."""
+        return ABSTAINED in self.ours.comments
+
     def rms_s(self, side: str) -> float:
         """Root mean square of the residuals ``theirs`` or ``ours`` (``theirs_shifted`` ...) of the picks in use."""
         values = np.array([getattr(r, f"{side}_s") for r in self.residuals if r.used])
@@ -148,18 +156,26 @@ def compare(
     ours: str | None = None,
     time_tolerance_s: float = TIME_TOLERANCE_S,
     distance_tolerance_km: float = DISTANCE_TOLERANCE_KM,
+    accepted_only: bool = False,
 ) -> Comparison:
     """Pairs of our origins and the conventional ones of ``files``.
 
     Ours are those of methodID ``ours`` (default: those that this package wrote; where there are none, or no others,
     those of the first file). Of several of ours for an event the latest counts, of several of a locator the event's
     preferred one, else the latest. Pairs are joined by event, or by the origin that ours names as its trigger, else by
-    time and place within the tolerances, the nearest in time first.
+    time and place within the tolerances, the nearest in time first. ``accepted_only`` leaves out those of ours that
+    the locator does not stand by.
 
     Raises :class:`~seiscomp_dlloc.errors.EventFileError` where there is nothing to compare.
     """
     mine, others, notes = _sides(files, ours)
     mine = _latest(mine)
+    abstained = sum(ABSTAINED in origin.comments for origin in mine)
+    if abstained:
+        fate = "are left out" if accepted_only else "are compared too"
+        notes.append(f"{abstained} of our {len(mine)} origins, which the locator does not stand by, {fate}")
+    if accepted_only:
+        mine = [origin for origin in mine if ABSTAINED not in origin.comments]
     pairs: list[Pair] = []
     alone: list[tuple[str, CatalogueOrigin]] = []
     joined: set[int] = set()

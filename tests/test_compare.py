@@ -121,6 +121,15 @@ def test_where_nothing_tells_them_apart_the_first_file_is_ours_and_said(make):
         compare([a])
 
 
+def test_origins_that_we_do_not_stand_by_are_told_or_left_out():
+    a = file("a.xml", ours("o1", event_id="e1", comments={"dlloc/abstention": "low peak"}), ours("o2", event_id="e2"))
+    b = file("b.xml", origin("c1", event_id="e1"), origin("c2", event_id="e2"))
+    every, accepted = compare([a, b]), compare([a, b], accepted_only=True)
+    assert [pair.abstained for pair in every.pairs] == [True, False]
+    assert "1 of our 2 origins" in every.notes[0]
+    assert [pair.ours.public_id for pair in accepted.pairs] == ["o2"]
+
+
 def test_thousands_are_paired_in_time():
     rng = np.random.default_rng(1)
     times = T0 + np.cumsum(rng.uniform(40, 80, 20000))

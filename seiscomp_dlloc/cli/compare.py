@@ -90,6 +90,9 @@ def register(subparsers: Any) -> None:
         default="km",
         help="what makes an event one of the worst (default: km, the distance of the hypocentres)",
     )
+    parser.add_argument(
+        "--accepted", action="store_true", help="leave out origins of ours that the locator does not stand by"
+    )
     parser.add_argument("--worst", type=_count, default=25, metavar="N", help="events with drawings (default: 25)")
     parser.add_argument(
         "--rows", type=_count, default=20, metavar="N", help="events in the table on stdout, 0 for all (default: 20)"
@@ -115,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_writable(arguments.output)
     files = [read_origins(name) for name in arguments.files]
     _warn([problem.message for file in files for problem in file.problems])
-    found = compare(files, arguments.ours, arguments.time_tolerance, arguments.distance_tolerance)
+    found = compare(files, arguments.ours, arguments.time_tolerance, arguments.distance_tolerance, arguments.accepted)
     if not found.pairs:
         raise EventFileError(
             f"{', '.join(arguments.files)}: no origin of ours belongs to a conventional one: neither by event nor "
@@ -211,6 +214,7 @@ def as_row(pair: "Pair") -> dict[str, Any]:
         "rms_ours_s": pair.rms_s("ours"),
         "rms_theirs_best_time_s": pair.rms_s("theirs_shifted"),
         "rms_ours_best_time_s": pair.rms_s("ours_shifted"),
+        "abstained": pair.abstained,
         "theoretical": pair.ours.theoretical or pair.theirs.theoretical,
     }
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

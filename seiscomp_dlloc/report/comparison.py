@@ -219,8 +219,9 @@ def _method(origin: object) -> str:
 
 def _card(rank: int, pair: Pair, style: str, stations: Sequence[Station], picture: bytes) -> str:
     theoretical = " <em>theoretical seismograms</em>" if pair.ours.theoretical or pair.theirs.theoretical else ""
+    abstained = " <em>abstained</em>" if pair.abstained else ""
     parts = [
-        f"<article id=e{rank}><h3><b>{rank}</b> {escape(pair.event_id)}{theoretical}"
+        f"<article id=e{rank}><h3><b>{rank}</b> {escape(pair.event_id)}{theoretical}{abstained}"
         f"<small>{number(pair.hypocentral_km, 2)} km, {number(pair.sigma3, 1)} sigma</small></h3>",
         f"<div class=wide>{close_up(pair, style, stations)}</div>",
         _facts(pair),
@@ -254,7 +255,7 @@ def _table(pairs: Sequence[Pair], detailed: int) -> str:
     )
     rows = []
     for rank, pair in enumerate(pairs, 1):
-        name = escape(pair.event_id)
+        name = escape(pair.event_id) + (" (abstained)" if pair.abstained else "")
         link = f"<a href=#e{rank}>{name}</a>" if rank <= detailed else name
         rows.append(
             f"<tr><td>{rank}<td class=text>{link}<td class=text>{when(pair.theirs.time)}"
