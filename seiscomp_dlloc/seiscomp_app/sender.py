@@ -62,9 +62,9 @@ class Link:
         return self._used + IDLE_S
 
     def close(self) -> None:
-        """Leave the messaging; it is waited until it has taken what was sent."""
+        """Leave the messaging, without its farewell, which can block: what was sent is looked for in the database."""
         if self._connection is not None:
-            self._connection.disconnect()
+            self._connection.close()
             self._connection = None
 
 

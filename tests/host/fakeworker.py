@@ -1,8 +1,8 @@
 """A worker that answers without models: the module's own part of the way can be tested, and slowed, alone.
 
 Run as ``python fakeworker.py SOCKET DELAY``. A question that takes the data there are is answered at once and partial;
-one that waits for complete data after DELAY seconds. The hypocentre is that of the trigger, 1 km to the north. An
-agency ``ABSTAIN`` in the labels' author makes it abstain.
+one that waits for complete data after DELAY seconds. The hypocentre is that of the trigger, 1 km to the north. Asked
+for an author ``abstain`` it does so.
 """
 
 import os
@@ -58,9 +58,11 @@ def answer(header: dict, document: bytes, complete: bool) -> bytes:
         ns=namespace, version=version, time=when, latitude=latitude, longitude=longitude, count=len(picks),
         arrivals=arrivals,
     )  # fmt: skip
+    abstains = (header.get("labels") or {}).get("author") == "abstain"
+    status, reason = ("abstained", "low peak") if abstains else ("accepted", None)
     solution = {"time": when, "latitude": latitude, "longitude": longitude, "depth_km": 5.0,
                 "covariance_km2": [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 9.0]]}  # fmt: skip
-    fields = {"kind": "answer", "id": header["id"], "status": "accepted", "reason": None, "detail": None,
+    fields = {"kind": "answer", "id": header["id"], "status": status, "reason": reason, "detail": None,
               "solution": solution, "complete": complete, "stations": {"used": 5, "expected": 5},
               "timing": {"total_s": 0.0}, "provider": "none",
               "model": {"name": "fake", "version": "1", "sha256": ""}}  # fmt: skip

@@ -285,6 +285,38 @@ def test_an_origin_in_the_regions_of_two_profiles_is_located_with_both(chain: Ho
     assert used == {"okla", "world"}
 
 
+def test_an_abstention_is_not_sent_and_the_audit_says_why(chain: Host):
+    chain.configure("output.author = abstain")
+    chain.start_module()
+    chain.root.dispatch(chain.document)
+    wait_until(lambda: chain.decisions().count("abstained") == 3)
+    assert chain.ours() == []
+    assert {line["why"] for line in chain.audit() if line["decision"] == "abstained"} == {"low peak"}
+
+
+def test_a_revision_of_the_conventional_origin_joins_the_chain_that_is_under_way(chain: Host):
+    revised = chain.root.root / "var" / "revised.xml"
+    revised.write_text(chain.document.read_text("utf-8").replace("Origin/conventional/", "Origin/revised/"), "utf-8")
+    chain.worker.kill()
+    chain.worker.wait(10)
+    chain.start_worker(8.0)
+    chain.start_module()
+    chain.root.dispatch(chain.document)
+    wait_until(lambda: chain.decisions().count("triggered") == 3)
+    chain.root.dispatch(revised)
+    wait_until(lambda: chain.decisions().count("joined") == 3)
+    wait_until(lambda: chain.decisions().count("accepted") == 3)
+    assert len(chain.triggers_with_final_origin()) <= 3
+    # What comes when the chain has ended is located on its own
+    chain.root.kill("dlloc", signal.SIGTERM)
+    later = chain.root.root / "var" / "later.xml"
+    later.write_text(revised.read_text("utf-8").replace("Origin/revised/", "Origin/later/"), "utf-8")
+    chain.start_module()
+    chain.root.dispatch(later)
+    wait_until(lambda: chain.decisions().count("accepted") == 6)
+    wait_until(lambda: len(chain.triggers_with_final_origin()) == 6)
+
+
 def test_a_file_is_located_without_messaging(chain: Host):
     out = chain.root.run(
         chain.root.root / MODULE[0], *MODULE[1:], "--ep", chain.document, "-f", "--plugins", "dbsqlite3", timeout=120
@@ -293,6 +325,44 @@ def test_a_file_is_located_without_messaging(chain: Host):
     assert out.count('<origin publicID="Origin/dlloc/') == 3
     assert out.count("<stationCount>") == 0
     assert chain.root.origins() == []
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_as_a_daemon_it_starts_again_at_once_after_a_kill_and_leaves_no_process_behind(chain: Host):
+    lock = chain.root.root / "var" / "run" / "dlloc.pid"
+
+    def start() -> int:
+        before = chain.decisions().count("start")
+        chain.root.run(chain.root.root / MODULE[0], *MODULE[1:], "-D", "-l", lock)
+        wait_until(lambda: chain.decisions().count("start") > before)
+        return int(lock.read_text())
+
+    first = start()
+    engine = chain.engine_pid()
+    try:
+        assert children(first) == [engine]
+        os.kill(first, signal.SIGKILL)
+        second = start()
+    finally:
+        wait_until(lambda: gone(engine))
+    try:
+        chain.root.dispatch(chain.document)
+        chain.assert_one_final_origin_each()
+    finally:
+        os.kill(second, signal.SIGTERM)
+        wait_until(lambda: gone(second) and gone(chain.engine_pid()))
 
 
 def test_a_file_that_is_none_is_told(chain: Host):
