@@ -13,6 +13,7 @@ from workers import DEMO, EVENTS, PATIENCE_S, Answers, RunningWorker, alive, job
 
 from seiscomp_dlloc.errors import WorkerTimeout, WorkerUnavailable
 from seiscomp_dlloc.worker.client import Client
+from seiscomp_dlloc.worker.launch import WorkerLauncher
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the worker is for Linux"),
@@ -194,6 +195,24 @@ def test_a_folder_that_gets_new_files_gives_new_waveforms(tmp_path: Path):
         whole.select(station="S1*").write(str(tmp_path / "second.mseed"), "MSEED")
         time.sleep(2.1)  # the folder is looked at every two seconds
         assert running.locate("after", number=3)[0]["stations"]["used"] > before
+    finally:
+        running.end()
+
+
+def test_an_engine_that_cannot_start_is_tried_again_with_pauses_and_its_jobs_are_told_why(tmp_path: Path):
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('this onnxruntime is broken')")
+    running = RunningWorker()
+    running.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), running.environment["PYTHONPATH"]])
+    running.launcher = WorkerLauncher(running.socket, sys.executable, running.options, running.environment)
+    running.start()
+    try:
+        until(lambda: running.status()["engine"]["restarts"] == 2)
+        header, _ = running.locate("told why", deadline_s=2.0)
+        assert (header["status"], header["reason"]) == ("refused", "deadline")
+        assert "this onnxruntime is broken" in header["detail"]
+        assert running.status()["engine"]["restarts"] < 20
+        (tmp_path / "onnxruntime.py").unlink()
+        assert running.locate("mended")[0]["status"] == "accepted"
     finally:
         running.end()
 

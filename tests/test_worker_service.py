@@ -146,6 +146,7 @@ def test_a_bundle_of_the_answer_is_kept_and_gives_it_again(worker):
         ({"options": {"model": "/no/model.onnx"}}, "model", "/no/model.onnx"),
         ({"options": {"inventory": "/no/stations.xml"}}, "inventory", "/no/stations.xml"),
         ({"options": {"inventory": "stations.xml"}}, "bad request", "absolute path"),
+        ({"options": {"waveforms": "recordstream"}}, "bad request", "worker.recordstreamCommand"),
         ({"options": {"fixed_depth_km": 900}}, "bad request", "fixed_depth_km 900"),
         ({"options": {"fixed_depth_km": "deep"}}, "bad request", "fixed_depth_km: is no number"),
         ({"options": {"max_distance_km": -1}}, "bad request", "max_distance_km"),

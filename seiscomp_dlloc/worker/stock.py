@@ -159,6 +159,11 @@ class Stock:
             key: tuple[Any, ...] = (where, int(time.time() // _REOPEN_S))
             alone = where.startswith("seedlink://")
             return self._sources.get(key, lambda: Opened(open_source(where, timeout_s=30.0), 2.0, alone))
+        if where.partition("://")[0] == "recordstream":
+            raise SettingError(
+                "waveforms recordstream: worker.recordstreamCommand is not set; run 'dlloc install', or name other "
+                "waveforms"
+            )
         if "://" in where:
             return self._sources.get((where,), lambda: Opened(open_source(where)))
         return self._sources.get((where, self._state_of(where)), lambda: Opened(FileSource(where)))

@@ -101,6 +101,9 @@ class Supervisor:
         if self.child.hangs():
             self._engine_ended(f"killed: it said nothing for {SILENCE_S:g} s")
         late = self.table.expire()
+        for _, (header, _) in late:
+            if not self.child.ready and self.child.last_death:
+                header["detail"] += f"; the engine does not run: {self.child.last_death}"
         self._answer_all(late)
         for job, _ in late:
             if job.state not in ("new", "queued"):
@@ -229,7 +232,8 @@ class Supervisor:
             self.statistics.count(header)
             level = logging.WARNING if header["status"] in ("failed", "refused") else logging.INFO
             said = header.get("detail") or header.get("reason") or ""
-            log.log(level, "job %.80s %s %s", job.id, header["status"], said)
+            seconds = (header.get("timing") or {}).get("total_s") or 0.0
+            log.log(level, "job %.80s %s after %.3f s %s", job.id, header["status"], seconds, said)
             for number in sorted(job.waiters):
                 self.clients.answer(number, job.id, header, blobs)
 
