@@ -320,6 +320,38 @@ def test_an_ellipse_alone_is_scaled_by_its_confidence_level():
     assert math.isnan(found.covariance_km2[2, 2])
 
 
+def test_kilometres_in_place_of_degrees_are_known_by_the_ellipse():
+    place = PLACE.replace("</value></lat", "</value><uncertainty>0.6</uncertainty></lat").replace(
+        "</value></lon", "</value><uncertainty>1.1</uncertainty></lon"
+    )
+    ellipse = (
+        "<originUncertainty><minHorizontalUncertainty>{}</minHorizontalUncertainty><maxHorizontalUncertainty>{}"
+        "</maxHorizontalUncertainty><azimuthMaxHorizontalUncertainty>90</azimuthMaxHorizontalUncertainty>"
+        "</originUncertainty>"
+    )
+    exported = read_origins(document(place + ellipse.format(900, 1700)))
+    np.testing.assert_allclose(np.sqrt(np.diag(exported.origins[0].covariance_km2)[:2]), [1.1, 0.6])
+    assert "in kilometres" in exported.problems[0].message
+    large = read_origins(document(place + ellipse.format(90e3, 170e3)))
+    np.testing.assert_allclose(np.sqrt(np.diag(large.origins[0].covariance_km2)[:2]), [100.4, 66.6], rtol=5e-3)
+    assert large.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("identifier", "name"),
+    [
+        ("smi:local/DLLOC", "DLLOC"),
+        ("smi:local/External~3ADLLOC", "External:DLLOC"),
+        ("smi:org.gfz-potsdam.de/geofon/LOCSAT", "LOCSAT"),
+        ("LOCSAT", "LOCSAT"),
+        ("External:DLLOC", "External:DLLOC"),
+    ],
+)
+def test_methods_are_named_as_people_name_them(identifier, name):
+    (found,) = read_origins(document(f"{PLACE}<methodID>{identifier}</methodID>")).origins
+    assert found.method == name
+
+
 def test_an_origin_without_uncertainty_has_none():
     (found,) = read_origins(document(PLACE)).origins
     assert np.isnan(found.covariance_km2).all()

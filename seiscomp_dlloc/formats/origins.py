@@ -24,6 +24,10 @@ FloatArray = NDArray[np.float64]
 
 _THEORETICAL = re.compile(r"\b(theoretical|synthetic)\b", re.IGNORECASE)
 _LOCAL = "smi:local/"
+_ESCAPE = re.compile(r"~([0-7][0-9A-F])")
+
+_MISTAKEN = 20.0
+"""Errors of the coordinates that, read as degrees, exceed the ellipse so many times are kilometres."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class _Extra:
     preferred_magnitude: dict[str, str] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)
     theoretical: bool = False
+    in_km: list[str] = field(default_factory=list)
 
 
 def read_origins(source: str | Path | bytes) -> OriginFile:
@@ -101,6 +106,12 @@ def read_origins(source: str | Path | bytes) -> OriginFile:
                     _note_event(element, extra)
                 collect(element, tables, kind)
     origins = tuple(_join(tables, extra))
+    if extra.in_km:
+        message = (
+            f"{len(extra.in_km)} origins have errors of latitude and longitude in kilometres, which QuakeML has in "
+            "degrees; they are read as kilometres"
+        )
+        tables.report(extra.in_km[0], message, lost=False)
     if not origins and not tables.problems:
         raise EventFileError(f"{name}: holds no origin; export the events with their origins")
     return OriginFile(name, origins, tuple(tables.problems))
@@ -147,8 +158,12 @@ def _note_event(element: etree._Element, extra: _Extra) -> None:
 
 
 def _plain_id(text: str) -> str:
-    """A method or model as people write it: without the resource identifier's prefix."""
-    return from_smi(text).removeprefix(_LOCAL)
+    """A method or model as people write it: without the resource identifier's authority and folders."""
+    name = from_smi(text)
+    if name.startswith(_LOCAL):
+        # Ours; its model is NAME/VERSION
+        return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), name.removeprefix(_LOCAL))
+    return name.rstrip("/").rpartition("/")[2] if name.startswith(("smi:", "quakeml:")) else name
 
 
 def _note_origin(element: etree._Element, extra: _Extra, kind: str) -> None:
@@ -160,7 +175,7 @@ def _note_origin(element: etree._Element, extra: _Extra, kind: str) -> None:
     extra.origins.setdefault(
         public_id,
         {
-            "covariance_km2": _covariance(element, kind),
+            "covariance_km2": _covariance(element, kind, extra),
             "method": _plain_id(_text(element, "methodID")),
             "earth_model": _plain_id(_text(element, "earthModelID")),
             "agency": _text(element, "creationInfo", "agencyID"),
@@ -173,7 +188,7 @@ def _note_origin(element: etree._Element, extra: _Extra, kind: str) -> None:
     )
 
 
-def _covariance(origin: etree._Element, kind: str) -> FloatArray:
+def _covariance(origin: etree._Element, kind: str, extra: _Extra) -> FloatArray:
     """Covariance (km2) from standard errors and the horizontal ellipse.
 
     The size comes from the uncertainties of latitude, longitude and depth, taken as one standard deviation; the
@@ -197,8 +212,12 @@ def _covariance(origin: etree._Element, kind: str) -> FloatArray:
         )
     )  # fmt: skip
     if kind == "quakeml" and math.isfinite(latitude):
-        north, east = north * km_per_degree_latitude(latitude), east * km_per_degree_longitude(latitude)
         down, short, long, radius = (m_to_km(value) for value in (down, short, long, radius))
+        degrees = north * km_per_degree_latitude(latitude), east * km_per_degree_longitude(latitude)
+        if math.hypot(*degrees) > _MISTAKEN * (long if math.isfinite(long) else radius):
+            extra.in_km.append(origin.get("publicID") or "")
+        else:
+            north, east = degrees
     if not (math.isfinite(short) and math.isfinite(long)):
         short, long, azimuth = radius, radius, 0.0
     flat = np.full((2, 2), np.nan)
