@@ -47,7 +47,6 @@ class Running:
     seen: Seen
     options: Dict[str, Any]
     questions: Dict[str, Question] = field(default_factory=dict)
-    numbers: int = 0
 
 
 class Jobs:
@@ -73,7 +72,7 @@ class Jobs:
         self._running: Dict[str, Running] = {}
         self._waiting: List[Tuple[Running, str]] = []
         self._starting: Optional[threading.Thread] = None
-        self._session = uuid.uuid4().hex[:8]
+        self._session, self._number = uuid.uuid4().hex[:8], 0
 
     @property
     def active(self) -> int:
@@ -172,12 +171,12 @@ class Jobs:
 
     def _put(self, running: Running, wait: str) -> None:
         chain, now = running.chain, self._clock()
-        running.numbers += 1
+        self._number += 1
         deadline = self._plan.pace.deadline_s if wait == COMPLETE else min(NOW_DEADLINE_S, self._plan.pace.deadline_s)
         request = {
             "kind": "locate",
             # A name of its own for each question: the worker answers a known one from its memory
-            "id": f"{chain.key}|{wait}|{self._session}-{running.numbers}",
+            "id": f"{chain.key[:300]}|{wait}|{self._session}-{self._number}",
             "profile": chain.profile or None,
             "options": running.options,
             "deadline_s": deadline,

@@ -142,7 +142,10 @@ def only_origin(document: bytes) -> Any:
 
 
 class Labels:
-    """What is written into our origins about where they come from; '' leaves the worker's own."""
+    """What is written into our origins about where they come from; '' leaves the worker's own.
+
+    An evaluationStatus of '' takes the worker's away.
+    """
 
     def __init__(self, agency: str, author: str, method: str, earth_model: str, status: str) -> None:
         self.agency, self.author, self.method = agency, author, method
@@ -170,8 +173,7 @@ def adapt(
         origin.setMethodID(labels.method)
     if labels.earth_model:
         origin.setEarthModelID(labels.earth_model)
-    if labels.status:
-        origin.setEvaluationStatus(status_code(labels.status))
+    origin.setEvaluationStatus(status_code(labels.status) if labels.status else None)
     known = set(pick_ids)
     for index in reversed(range(origin.arrivalCount())):
         if not with_arrivals or origin.arrival(index).pickID() not in known:
@@ -212,8 +214,7 @@ def _magnitudes(origin: Any, public_id: str, labels: Labels, keep: bool) -> None
         magnitude.setStationCount(None)
         if labels.method:
             magnitude.setMethodID(labels.method)
-        if labels.status:
-            magnitude.setEvaluationStatus(status_code(labels.status))
+        magnitude.setEvaluationStatus(status_code(labels.status) if labels.status else None)
         _label(magnitude, labels)
         for number in range(magnitude.stationMagnitudeContributionCount()):
             contribution = magnitude.stationMagnitudeContribution(number)

@@ -20,7 +20,7 @@ class ProfilePlan:
 class OutputPlan:
     """What our origins say of themselves and what they carry; '' leaves the worker's own.
 
-    ``profile_as_model``: earthModelID is the profile's name instead of the model's.
+    ``status`` '' sends none. ``profile_as_model``: earthModelID is the profile's name instead of the model's.
     """
 
     agency: str = ""

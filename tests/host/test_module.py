@@ -294,6 +294,22 @@ def test_an_abstention_is_not_sent_and_the_audit_says_why(chain: Host):
     assert {line["why"] for line in chain.audit() if line["decision"] == "abstained"} == {"low peak"}
 
 
+def test_what_the_operator_does_not_want_is_not_sent(chain: Host):
+    chain.configure(
+        "output.evaluationStatus = none", "output.arrivals = false", "output.magnitudes = false",
+        "output.methodID = External:DLLOC", "output.agencyID = OWN",
+    )  # fmt: skip
+    chain.start_module()
+    chain.root.dispatch(chain.document)
+    wait_until(lambda: len(chain.triggers_with_final_origin()) == 3)
+    rows = chain.root.query(
+        "SELECT evaluationStatus, creationInfo_agencyID, earthModelID, (SELECT count(*) FROM Arrival WHERE"
+        " Arrival._parent_oid = Origin._oid) FROM Origin WHERE methodID = 'External:DLLOC'"
+    )
+    assert set(rows) == {(None, "OWN", "default", 0)}
+    assert chain.root.query("SELECT * FROM Magnitude") == []
+
+
 def test_a_revision_of_the_conventional_origin_joins_the_chain_that_is_under_way(chain: Host):
     revised = chain.root.root / "var" / "revised.xml"
     revised.write_text(chain.document.read_text("utf-8").replace("Origin/conventional/", "Origin/revised/"), "utf-8")
