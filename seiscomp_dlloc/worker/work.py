@@ -95,11 +95,10 @@ class Workshop:
         return min(max(_LEAST_RESERVE_S, 2.0 * self._usual_s * turns), 0.5 * left_s)
 
     def _answer(self, job: Running) -> Message:
-        began = time.monotonic()
         job.state("queued")
         job.enter(self.fetching)
         try:
-            job.times["queued_s"] = job.age_s + time.monotonic() - began
+            job.times["queued_s"] = job.total_s
             job.state("acquiring")
             request = parse_request(job.header, job.blobs)
             tools = self.stock.tools(request)
