@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from ..errors import EventFileError
 from ..records import Pick
-from ..units import km_per_degree_latitude, km_per_degree_longitude, m_to_km
 from .eventtables import KINDS, Problem, Tables, collect
 from .identifiers import from_smi
+from .statederrors import StatedErrors, covariances, number_at, read_errors
 from .triggers import identify
-from .uncertainty import CONFIDENCE_PERCENT
 from .xmlinput import iterate, open_input, read_root
 
 FloatArray = NDArray[np.float64]
@@ -25,9 +24,6 @@ FloatArray = NDArray[np.float64]
 _THEORETICAL = re.compile(r"\b(theoretical|synthetic)\b", re.IGNORECASE)
 _LOCAL = "smi:local/"
 _ESCAPE = re.compile(r"~([0-7][0-9A-F])")
-
-_MISTAKEN = 20.0
-"""Errors of the coordinates that, read as degrees, exceed the ellipse so many times are kilometres."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ class _Extra:
     preferred_magnitude: dict[str, str] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)
     theoretical: bool = False
-    in_km: list[str] = field(default_factory=list)
+    errors: dict[str, StatedErrors] = field(default_factory=dict)
 
 
 def read_origins(source: str | Path | bytes) -> OriginFile:
@@ -105,13 +101,7 @@ def read_origins(source: str | Path | bytes) -> OriginFile:
                 elif what == "event":
                     _note_event(element, extra)
                 collect(element, tables, kind)
-    origins = tuple(_join(tables, extra))
-    if extra.in_km:
-        message = (
-            f"{len(extra.in_km)} origins have errors of latitude and longitude in kilometres, which QuakeML has in "
-            "degrees; they are read as kilometres"
-        )
-        tables.report(extra.in_km[0], message, lost=False)
+    origins = tuple(_join(tables, extra, covariances(extra.errors, tables, kind)))
     if not origins and not tables.problems:
         raise EventFileError(f"{name}: holds no origin; export the events with their origins")
     return OriginFile(name, origins, tuple(tables.problems))
@@ -121,14 +111,6 @@ def _text(element: etree._Element, *path: str) -> str:
     """Text at a path of local names, '' where there is none."""
     found = element.find("/".join(f"{{*}}{name}" for name in path))
     return "" if found is None else (found.text or "").strip()
-
-
-def _number(element: etree._Element, *path: str) -> float:
-    """Number at a path of local names, NaN where there is none."""
-    try:
-        return float(_text(element, *path))
-    except ValueError:
-        return math.nan
 
 
 def _is_theoretical(element: etree._Element) -> bool:
@@ -144,7 +126,7 @@ def _note_magnitude(element: etree._Element, extra: _Extra) -> None:
     if not owner and parent is not None and etree.QName(parent).localname.lower() == "origin":
         owner = parent.get("publicID") or ""
     tag = "mag" if element.find("{*}mag") is not None else "magnitude"
-    value, public_id = _number(element, tag, "value"), element.get("publicID") or ""
+    value, public_id = number_at(element, tag, "value"), element.get("publicID") or ""
     if math.isfinite(value) and public_id:
         extra.magnitudes.setdefault(public_id, (value, _text(element, "type"), owner))
 
@@ -172,10 +154,10 @@ def _note_origin(element: etree._Element, extra: _Extra, kind: str) -> None:
         name = _plain_id(comment.get("id") or _text(comment, "id") or str(i))
         comments.setdefault(name, _text(comment, "text"))
     public_id = (element.get("publicID") or "").strip()
+    extra.errors.setdefault(public_id, read_errors(element, kind))
     extra.origins.setdefault(
         public_id,
         {
-            "covariance_km2": _covariance(element, kind, extra),
             "method": _plain_id(_text(element, "methodID")),
             "earth_model": _plain_id(_text(element, "earthModelID")),
             "agency": _text(element, "creationInfo", "agencyID"),
@@ -188,58 +170,7 @@ def _note_origin(element: etree._Element, extra: _Extra, kind: str) -> None:
     )
 
 
-def _covariance(origin: etree._Element, kind: str, extra: _Extra) -> FloatArray:
-    """Covariance (km2) from standard errors and the horizontal ellipse.
-
-    The size comes from the uncertainties of latitude, longitude and depth, taken as one standard deviation; the
-    orientation from the ellipse, whose size counts only where those of the coordinates are absent: then it encloses
-    the confidenceLevel (68.27 % where none is stated). Depth is taken as independent of the epicentre.
-    """
-    covariance = np.full((3, 3), np.nan)
-    latitude = _number(origin, "latitude", "value")
-    north, east = _number(origin, "latitude", "uncertainty"), _number(origin, "longitude", "uncertainty")
-    down = _number(origin, "depth", "uncertainty")
-    body = origin.find("{*}originUncertainty" if kind == "quakeml" else "{*}uncertainty")
-    short, long, azimuth, level, radius = (
-        (math.nan,) * 5
-        if body is None
-        else tuple(
-            _number(body, name)
-            for name in (
-                "minHorizontalUncertainty", "maxHorizontalUncertainty", "azimuthMaxHorizontalUncertainty",
-                "confidenceLevel", "horizontalUncertainty",
-            )
-        )
-    )  # fmt: skip
-    if kind == "quakeml" and math.isfinite(latitude):
-        down, short, long, radius = (m_to_km(value) for value in (down, short, long, radius))
-        degrees = north * km_per_degree_latitude(latitude), east * km_per_degree_longitude(latitude)
-        if math.hypot(*degrees) > _MISTAKEN * (long if math.isfinite(long) else radius):
-            extra.in_km.append(origin.get("publicID") or "")
-        else:
-            north, east = degrees
-    if not (math.isfinite(short) and math.isfinite(long)):
-        short, long, azimuth = radius, radius, 0.0
-    flat = np.full((2, 2), np.nan)
-    if short > 0 and long > 0 and math.isfinite(azimuth):
-        angle = math.radians(azimuth)
-        axes = np.array([[math.sin(angle), math.cos(angle)], [math.cos(angle), -math.sin(angle)]])
-        share = min(max(level / 100.0 if level > 0 else CONFIDENCE_PERCENT / 100.0, 0.01), 0.9999)
-        flat = axes @ np.diag([long**2, short**2]) @ axes.T / (-2.0 * math.log(1.0 - share))
-    if north > 0 and east > 0:
-        if np.isfinite(flat).all():
-            scale = np.array([east, north]) / np.sqrt(np.diag(flat))
-            flat = flat * np.outer(scale, scale)
-        else:
-            flat = np.diag([east**2, north**2])
-    covariance[:2, :2] = flat
-    covariance[2, 2] = down**2 if down > 0 else math.nan
-    if np.isfinite(flat).all():
-        covariance[2, :2] = covariance[:2, 2] = 0.0
-    return covariance
-
-
-def _join(tables: Tables, extra: _Extra) -> Iterator[CatalogueOrigin]:
+def _join(tables: Tables, extra: _Extra, of_origin: dict[str, FloatArray]) -> Iterator[CatalogueOrigin]:
     owner: dict[str, tuple[str, bool]] = {}
     for event in tables.events.values():
         for public_id in dict.fromkeys([*event.origins, event.preferred]):
@@ -259,6 +190,7 @@ def _join(tables: Tables, extra: _Extra) -> Iterator[CatalogueOrigin]:
             origin.latitude,
             origin.longitude,
             origin.depth_km,
+            of_origin[origin.public_id],
             event_id=from_smi(event_id),
             preferred=preferred,
             picks=tuple(_picks(origin.arrivals, tables)),
