@@ -5,6 +5,8 @@ are the engine's (engine.py), a process of its own that is started again when it
 """
 
 import logging
+import os
+import signal
 import socket
 import sys
 from typing import Any, Dict, List, Optional
@@ -22,6 +24,7 @@ LOG = logging.getLogger("dlloc")
 
 GROUPS = ("LOCATION", "EVENT")
 STOP_S = 5.0
+LAST_S = 5
 
 
 class Module(client.Application):  # type: ignore[misc]
@@ -118,8 +121,10 @@ class Module(client.Application):  # type: ignore[misc]
                 self.exit(status)
                 return True
             if options.hasOption("origin-id"):
-                self.exit(locate_origin(self._settings, self.hello(), options.optionString("origin-id")))
-                return True
+                status = locate_origin(self._settings, self.hello(), options.optionString("origin-id"))
+                sys.stderr.flush()
+                # Not by the host's way out, which now and then waits for ever for its messaging thread
+                os._exit(status)
         except DllocError as error:
             complain(str(error))
             self.exit(2)
@@ -184,6 +189,9 @@ class Module(client.Application):  # type: ignore[misc]
                 self._feeder.stop(STOP_S)
         except Exception:
             LOG.exception("unexpected")
+        # The host now and then waits for ever for its messaging thread
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LAST_S)
         client.Application.done(self)
 
 

@@ -16,7 +16,7 @@ from scratchroot import ScratchRoot, wait_until
 pytestmark = [pytest.mark.seiscomp, pytest.mark.shared, pytest.mark.slow]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-EVENTS = 20
+EVENTS = 50
 
 
 @pytest.fixture
@@ -81,4 +81,5 @@ def test_recorded_events_are_located_beside_their_conventional_origins(chain: Sc
     stored = [row["seconds"] for row in audit(chain) if row["decision"] == "stored"]
     print(f"\n{len(accepted)} of {EVENTS} accepted; on {os.cpu_count()} cores")
     for name, times in (("trigger to answer", ways), ("answer to database", stored)):
-        print(f"{name}: median {statistics.median(times):.3f} s, longest {max(times):.3f} s")
+        late = sorted(times)[int(0.95 * len(times))]
+        print(f"{name}: median {statistics.median(times):.3f} s, 95 % {late:.3f} s, longest {max(times):.3f} s")
