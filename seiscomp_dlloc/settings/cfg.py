@@ -1,7 +1,8 @@
 """SeisComP's configuration files, read as SeisComP reads them (system/libs/seiscomp/config/config.cpp).
 
 ``name = value, value`` with optional quotes, ``#`` comments, lines that go on after a backslash, blocks
-``name { ... }``, ``include FILE``, ``del NAME`` and references ``${name}`` to what was set before or in the environment.
+``name { ... }``, ``include FILE``, ``del NAME`` and references ``${name}`` to what was set before or stands in the
+environment.
 """
 
 import os

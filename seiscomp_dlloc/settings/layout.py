@@ -36,7 +36,9 @@ def runtime_folder(layout: Optional[HostLayout], environment: Optional[Mapping[s
     if layout is not None:
         return layout.run
     env = os.environ if environment is None else environment
-    return os.path.join(env.get("XDG_RUNTIME_DIR") or os.path.join("/tmp", f"dlloc-{os.getuid()}"), "dlloc")
+    runtime = env.get("XDG_RUNTIME_DIR")
+    # Not below /tmp, where another user could be there first
+    return os.path.join(runtime, "dlloc") if runtime else os.path.join(log_folder(None, env), "run")
 
 
 def log_folder(layout: Optional[HostLayout], environment: Optional[Mapping[str, str]] = None) -> str:

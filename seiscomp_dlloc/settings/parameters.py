@@ -4,12 +4,10 @@ Keys are those of etc/dlloc.cfg. A key with ``$name`` is one of a profile. Defau
 file; an empty one means that the setting is not given.
 """
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One setting: ``type`` and ``unit`` as SeisComP's descriptions have them.
 
     ``range`` (least, largest), None where open; ``values``: the only ones there are.
