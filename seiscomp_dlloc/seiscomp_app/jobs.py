@@ -7,17 +7,15 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from seiscomp import datamodel
-
 from ..errors import DllocError, WorkerError
 from ..worker.client import Client, Pending
-from .apart import distance
 from .audit import Audit
 from .chain import COMPLETE, Action, Ask, Chain, End, Send, Skip, TakeBack, job_key, origin_id_of, token_of
 from .crowd import Seen, same_event
+from .emission import UnusableAnswerError, compose
 from .intake import Loaded
 from .journal import Journal, Sending
-from .objects import Labels, adapt, only_origin, question, solution_comments, to_xml
+from .objects import question
 from .plan import Plan, ProfilePlan
 
 LOG = logging.getLogger("dlloc.jobs")
@@ -110,7 +108,7 @@ class Jobs:
                 # The next questions of that chain are about the newest origin
                 running.document, running.seen = question(loaded.origin, loaded.picks), loaded.seen
                 self._journal.begin(key, origin_id, profile, now)
-                self._finish_journal(key, "joined", now)
+                self._journal.done(key, "joined", now)
                 self._audit.write(now, "joined", origin=origin_id, profile=profile, job=running.chain.key)
                 return True
         self._journal.begin(key, origin_id, profile, now)
@@ -245,7 +243,7 @@ class Jobs:
         answer: Optional[Dict[str, Any]] = None,
         blobs: Optional[Dict[str, bytes]] = None,
     ) -> None:
-        chain = running.chain
+        chain, unusable = running.chain, False
         for action in actions:
             now = self._clock()
             if isinstance(action, Ask):
@@ -258,13 +256,16 @@ class Jobs:
             elif isinstance(action, Skip):
                 self._audit.write(now, "not sent", origin=chain.origin_id, profile=chain.profile, why=action.why)
             elif isinstance(action, Send):
-                self._emit(running, action, answer or {}, blobs or {}, now)
+                if not self._emit(running, action, answer or {}, blobs or {}, now):
+                    unusable = True
             elif isinstance(action, End):
-                self._end(running, action, answer, now)
+                end = End("failed", "the worker's answer cannot be used") if unusable else action
+                self._end(running, end, answer, now)
 
     def _emit(
         self, running: Running, action: Send, answer: Dict[str, Any], blobs: Dict[str, bytes], now: float
-    ) -> None:
+    ) -> bool:
+        """Whether the answer became an origin on its way."""
         chain = running.chain
         model = answer.get("model") or {}
         if not chain.token:
@@ -273,32 +274,13 @@ class Jobs:
         public_id = origin_id_of(chain.token, action.revision)
         if public_id in self._journal.sendings:
             self._audit.write(now, "not sent", origin=chain.origin_id, id=public_id, why="the journal has it already")
-            return
-        apart = distance(answer.get("solution"), running.seen.facts)
-        comments = solution_comments(answer, chain.profile, action.revision, action.final, apart)
-        output = self._plan.output
+            return True
         try:
-            origin = adapt(
-                only_origin(blobs["scml"]),
-                public_id,
-                Labels(
-                    output.agency,
-                    output.author,
-                    output.method,
-                    chain.profile if output.profile_as_model else "",
-                    output.status,
-                ),
-                comments,
-                running.seen.picks,
-                output.arrivals,
-                output.magnitudes,
-                output.comments,
-            )
-            document = to_xml(_alone(origin))
-        except (KeyError, ValueError, RuntimeError) as error:
-            self._audit.write(now, "failed", origin=chain.origin_id, profile=chain.profile, why=f"answer: {error}")
+            document, apart = compose(chain, action, running.seen, public_id, answer, blobs, self._plan.output)
+        except UnusableAnswerError as error:
             LOG.error("%s: the worker's answer cannot be used: %s", chain.origin_id, error)
-            return
+            self._audit.write(now, "not sent", origin=chain.origin_id, profile=chain.profile, why=str(error))
+            return False
         self._journal.sending(chain.key, chain.token, public_id, action.revision, document, now, action.final)
         self._audit.write(
             now,
@@ -316,11 +298,12 @@ class Jobs:
             seconds=round(now - chain.started, 3),
         )
         self._send(self._journal.sendings[public_id])
+        return True
 
     def _end(self, running: Running, action: End, answer: Optional[Dict[str, Any]], now: float) -> None:
         chain = running.chain
         self._running.pop(chain.key, None)
-        self._finish_journal(chain.key, action.outcome, now)
+        self._journal.done(chain.key, action.outcome, now)
         self._audit.write(
             now,
             action.outcome,
@@ -332,9 +315,6 @@ class Jobs:
             timing=(answer or {}).get("timing"),
         )
         LOG.info("%s: %s %s", chain.origin_id, action.outcome, action.detail)
-
-    def _finish_journal(self, key: str, outcome: str, now: float) -> None:
-        self._journal.done(key, outcome, now)
 
     def close(self) -> None:
         """Take all questions back; the journal knows what is left to do."""
@@ -351,10 +331,3 @@ def _key(loaded: Loaded, profile: str) -> str:
 
 def _events(asked: Question) -> int:
     return selectors.EVENT_READ | (selectors.EVENT_WRITE if asked.writes else 0)
-
-
-def _alone(origin: Any) -> Any:
-    """EventParameters with one origin."""
-    parameters = datamodel.EventParameters()
-    parameters.add(origin)
-    return parameters
