@@ -207,15 +207,18 @@ def job_key(origin_id: str, profile: str) -> str:
     return f"{origin_id}|{profile}"
 
 
-def token_of(origin_id: str, profile: str, model: str) -> str:
-    """The part of our origins' publicIDs that names the job: the same trigger, profile and model give the same."""
-    text = "|".join((origin_id, profile, model))
+def token_of(origin_id: str, profile: str, salt: str = "") -> str:
+    """The part of our origins' publicIDs that names the job: the same trigger and profile give the same.
+
+    ``salt`` sets a job apart that shall be done whatever was done before.
+    """
+    text = "|".join((origin_id, profile, salt))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
-def origin_id_of(token: str, revision: int) -> str:
-    """publicID of a revision of our origin."""
-    return f"Origin/dlloc/{token}/{revision}"
+def origin_id_of(token: str, revision: int, final: bool) -> str:
+    """publicID of a revision of our origin. That of the final one is known before there is any."""
+    return f"Origin/dlloc/{token}/{'final' if final else revision}"
 
 
 def place_of(solution: Optional[Dict[str, Any]]) -> Optional[Tuple[float, float, float, float]]:

@@ -4,47 +4,21 @@ import logging
 import selectors
 import threading
 import uuid
-from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import DllocError, WorkerError
-from ..worker.client import Client, Pending
+from ..worker.client import Client
 from .audit import Audit
 from .chain import COMPLETE, Action, Ask, Chain, End, Send, Skip, TakeBack, job_key, origin_id_of, token_of
-from .crowd import Seen, same_event
+from .crowd import same_event
 from .emission import UnusableAnswerError, compose
 from .intake import Loaded
 from .journal import Journal, Sending
 from .objects import question
 from .plan import Plan, ProfilePlan
+from .questions import GRACE_S, NOW_DEADLINE_S, Question, Running, request_of
 
 LOG = logging.getLogger("dlloc.jobs")
-
-GRACE_S = 10.0
-"""A worker that does not answer so long after the deadline is taken for dead."""
-
-NOW_DEADLINE_S = 20.0
-
-
-@dataclass
-class Question:
-    """A request on its way at the worker."""
-
-    wait: str
-    pending: Pending
-    late_at: float
-    writes: bool
-
-
-@dataclass
-class Running:
-    """A chain with the document that it asks about."""
-
-    chain: Chain
-    document: bytes
-    seen: Seen
-    options: Dict[str, Any]
-    questions: Dict[str, Question] = field(default_factory=dict)
 
 
 class Jobs:
@@ -114,7 +88,8 @@ class Jobs:
         self._journal.begin(key, origin_id, profile, now)
         self._audit.write(now, "triggered", origin=origin_id, profile=profile, phases=loaded.seen.facts.phases)
         LOG.info("locating %s with profile %s", origin_id, profile)
-        self._run(Chain(key, origin_id, profile, now, self._plan.pace), loaded, now)
+        token = token_of(origin_id, profile, self._plan.salt)
+        self._run(Chain(key, origin_id, profile, now, self._plan.pace, token), loaded, now)
         return True
 
     def resume(self, loaded: Loaded, profile: str, token: str, revision: int, now: float) -> None:
@@ -122,7 +97,9 @@ class Jobs:
         key = _key(loaded, profile)
         if key in self._running:
             return
-        chain = Chain(key, loaded.seen.facts.public_id, profile, now, self._plan.pace, token, revision)
+        origin_id = loaded.seen.facts.public_id
+        token = token or token_of(origin_id, profile, self._plan.salt)
+        chain = Chain(key, origin_id, profile, now, self._plan.pace, token, revision)
         self._audit.write(now, "resumed", origin=chain.origin_id, profile=profile, revision=revision)
         self._run(chain, loaded, now)
 
@@ -171,20 +148,7 @@ class Jobs:
         chain, now = running.chain, self._clock()
         self._number += 1
         deadline = self._plan.pace.deadline_s if wait == COMPLETE else min(NOW_DEADLINE_S, self._plan.pace.deadline_s)
-        request = {
-            "kind": "locate",
-            # A name of its own for each question: the worker answers a known one from its memory
-            "id": f"{chain.key[:300]}|{wait}|{self._session}-{self._number}",
-            "profile": chain.profile or None,
-            "options": running.options,
-            "deadline_s": deadline,
-            "wait": wait,
-            "until": None,
-            "reply": "event",
-            "origin_token": None,
-            "keep_bundle": bool(self._plan.keep_bundle and wait == COMPLETE),
-            "labels": {"agency": self._plan.output.agency, "author": self._plan.output.author},
-        }
+        request = request_of(running, wait, f"{self._session}-{self._number}", deadline, self._plan)
         try:
             pending = self._client.open(request, {"event": running.document})
         except (WorkerError, OSError) as error:
@@ -193,7 +157,7 @@ class Jobs:
             return
         asked = Question(wait, pending, now + deadline + GRACE_S, pending.wants_write)
         running.questions[wait] = asked
-        self._selector.register(pending, _events(asked), (running, wait))
+        self._selector.register(pending, asked.events, (running, wait))
 
     def ready(self, running: Running, wait: str) -> None:
         """A connection to the worker has something."""
@@ -267,11 +231,7 @@ class Jobs:
     ) -> bool:
         """Whether the answer became an origin on its way."""
         chain = running.chain
-        model = answer.get("model") or {}
-        if not chain.token:
-            label = "{} {}".format(model.get("name", ""), model.get("version", ""))
-            chain.token = token_of(chain.origin_id, chain.profile, label)
-        public_id = origin_id_of(chain.token, action.revision)
+        public_id = origin_id_of(chain.token, action.revision, action.final)
         if public_id in self._journal.sendings:
             self._audit.write(now, "not sent", origin=chain.origin_id, id=public_id, why="the journal has it already")
             return True
@@ -327,7 +287,3 @@ class Jobs:
 
 def _key(loaded: Loaded, profile: str) -> str:
     return job_key(loaded.seen.facts.public_id, profile)
-
-
-def _events(asked: Question) -> int:
-    return selectors.EVENT_READ | (selectors.EVENT_WRITE if asked.writes else 0)

@@ -4,6 +4,8 @@ import os
 import sys
 import tempfile
 import time
+import uuid
+from dataclasses import replace
 from typing import Any, Dict, List, Optional, Tuple
 
 from seiscomp import datamodel
@@ -107,7 +109,8 @@ def locate_document(settings: Any, hello: Dict[str, Any], path: str, formatted: 
 def locate_origin(settings: Any, hello: Dict[str, Any], origin_id: str) -> int:
     """Locate one origin of the database and send it; 0 where it was located."""
     quiet()
-    plan = make_plan(settings, hello, once=True)
+    # An operator who asks for it wants a new origin, whatever the module has sent
+    plan = replace(make_plan(settings, hello, once=True), salt=uuid.uuid4().hex)
     with tempfile.TemporaryDirectory(prefix="dlloc-") as folder:
         journal = Journal(os.path.join(folder, "journal"))
         link = None if hello.get("test") else Link(str(hello["messaging"]), str(hello["group"]))

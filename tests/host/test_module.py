@@ -172,7 +172,7 @@ def test_each_revision_is_an_origin_of_its_own_and_the_complete_one_is_the_last(
     chain.root.dispatch(chain.document)
     chain.assert_one_final_origin_each()
     revisions = sorted(name.rsplit("/", 1)[1] for name in chain.ours())
-    assert revisions == ["1"] * 3 + ["2"] * 3
+    assert revisions == ["1"] * 3 + ["final"] * 3
 
 
 def test_our_own_origins_are_not_located_again(chain: Host):
