@@ -1,0 +1,39 @@
+"""How `seiscomp` starts, stops and checks the module dlloc.
+
+The worker is no module of its own: the module, and scolv's locator, start it where it does not run.
+"""
+
+import os
+import signal
+
+import seiscomp.kernel
+
+
+class Module(seiscomp.kernel.Module):
+    """The module, as the host's own ones are handled; the worker is ended with it."""
+
+    def __init__(self, env):
+        seiscomp.kernel.Module.__init__(self, env, env.moduleName(__file__))
+
+    def updateConfigProxy(self):  # noqa: N802 - the host's name
+        """Settings are read from files: nothing goes into the database."""
+        return "trunk"
+
+    def updateConfig(self):  # noqa: N802 - the host's name
+        """No bindings."""
+        return 0
+
+    def supportsAliases(self):  # noqa: N802 - the host's name
+        """One journal, one socket: one module."""
+        return False
+
+    def stop(self):
+        """End the module, then its worker, which finishes what it has at hand."""
+        stopped = seiscomp.kernel.Module.stop(self)
+        lock = os.path.join(self.env.SEISCOMP_ROOT, "var", "run", "dlloc.sock.lock")
+        try:
+            with open(lock, encoding="ascii") as handle:
+                os.kill(int(handle.read()), signal.SIGTERM)
+        except (OSError, ValueError):
+            pass
+        return stopped
