@@ -1,6 +1,7 @@
 """A soak of the module in a real SeisComP: an origin every few seconds, every process killed in turn.
 
-    SEISCOMP_ROOT=/opt/seiscomp python bench/soak.py FOLDER [--minutes N] [--every S] [--fault-every S] [--write NAME]
+    SEISCOMP_ROOT=/opt/seiscomp python bench/soak.py FOLDER [--minutes N] [--every S] [--fault-every S]
+        [--faults FROM UNTIL] [--write NAME]
 
 FOLDER holds recorded events with catalog.xml, stations.xml, split.csv and waveforms/, such as ../shared/data/oklahoma.
 scmaster with SQLite, scevent, the module and its worker run in a scratch root. Each dispatched origin is that of a
@@ -10,7 +11,8 @@ when it comes. The way from dispatch to database is timed by watching the databa
 An origin is lost where neither a final origin of ours is in the database nor the audit says why there is none; doubled
 where there are two final ones for one trigger. What is killed (SIGKILL): the worker's supervisor, its engine, the
 module, the module's engine, scmaster. The module and scmaster are started again after a second, as `seiscomp check`
-would; the rest mends itself.
+would; the rest mends itself. Memory is compared between the tenth minute and the end: have the faults (--faults, in
+minutes) between the two, and far from both, or young processes are compared.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from typing import NamedTuple
 
 from tables import add_write_option, machine, markdown, publish
 
@@ -46,6 +49,14 @@ _FINAL = (
     " JOIN Comment t ON t._parent_oid = c._parent_oid AND t.id = 'dlloc/trigger'"
     " WHERE c.id = 'dlloc/data' AND c.text = 'complete'"
 )
+
+
+class Faults(NamedTuple):
+    """When processes are killed: every so many seconds, from and until so many seconds after the first origin."""
+
+    every_s: float
+    begin_s: float
+    end_s: float
 
 
 @dataclass
@@ -198,7 +209,7 @@ class Soak:
         after = sum(_cpu(pid) for name, pid in self.processes().items() if name.startswith("module"))
         return (after - before) / seconds
 
-    def run(self, minutes: float, every_s: float, fault_every_s: float) -> None:
+    def run(self, minutes: float, every_s: float, faults: "Faults") -> None:
         """Dispatch, kill, watch; then wait until everything has its outcome."""
         self.start()
         time.sleep(5.0)
@@ -207,7 +218,7 @@ class Soak:
         threads = [threading.Thread(target=self.watch), threading.Thread(target=self.sample, args=(began,))]
         for thread in threads:
             thread.start()
-        killer = threading.Thread(target=self._kill, args=(began + 60.0 * minutes, fault_every_s))
+        killer = threading.Thread(target=self._kill, args=(began, faults))
         killer.start()
         following = began
         try:
@@ -230,11 +241,13 @@ class Soak:
             subprocess.run(stop, env=environment, capture_output=True)
             self.host.close()
 
-    def _kill(self, end: float, every_s: float) -> None:
+    def _kill(self, began: float, faults: "Faults") -> None:
+        following = began + faults.begin_s
         for name in cycle(FAULTS):
-            if every_s <= 0 or time.monotonic() + every_s > end - 30.0:
+            following += faults.every_s
+            if faults.every_s <= 0 or following > began + faults.end_s:
                 return
-            time.sleep(every_s)
+            time.sleep(max(following - time.monotonic(), 0.0))
             self.fault(name)
 
     # The end
@@ -309,17 +322,19 @@ def report(soak: Soak, minutes: float, every_s: float) -> str:
     names = ("module", "module engine", "worker", "worker engine")
     rows = []
     for name in names:
-        at = [(moment, memory[name]) for moment, memory in figures.memory if name in memory]
-        early = [value for moment, value in at if 540.0 <= moment <= 660.0]
-        late = [value for moment, value in at if moment >= figures.memory[-1][0] - 120.0] if figures.memory else []
+        levels = [(moment, memory[name]) for moment, memory in figures.memory if name in memory]
+        early = [value for moment, value in levels if 540.0 <= moment <= 660.0]
+        late = [value for moment, value in levels if moment >= figures.memory[-1][0] - 120.0] if figures.memory else []
         cells = [statistics.median(part) if part else float("nan") for part in (early, late)]
         rows.append([name, *(f"{value:.1f}" for value in cells), f"{100.0 * (cells[1] / cells[0] - 1.0):+.1f} %"])
+    first = min(figures.sent.values(), default=0.0)
+    at = [(moment - first) / 60.0 for moment, _ in figures.faults]
     killed = {name: sum(1 for _, what in figures.faults if what == name) for name in FAULTS}
     return "\n".join(
         [
             f"{machine()}. {minutes:g} minutes, {len(figures.sent)} origins, one every {every_s:g} s; killed: "
             + ", ".join(f"{name} {count} times" for name, count in killed.items())
-            + ".",
+            + (f", between minutes {min(at):.0f} and {max(at):.0f}." if at else "."),
             "",
             markdown(
                 ["origins", "final in the database", "abstained", "lost", "doubled"],
@@ -356,6 +371,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--every", type=float, default=5.0, help="seconds between origins (default %(default)s)")
     parser.add_argument("--fault-every", type=float, default=90.0, help="seconds between faults, 0: none")
+    parser.add_argument("--faults", type=float, nargs=2, metavar=("FROM", "UNTIL"), help="minutes (default: throughout)")
     parser.add_argument("--events", type=int, default=50, help="recorded test events that take turns")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR and leave it")
     add_write_option(parser)
@@ -366,7 +382,9 @@ def main() -> None:
         folder = arguments.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         soak = Soak(arguments.folder.resolve(), folder, arguments.events)
-        soak.run(arguments.minutes, arguments.every, arguments.fault_every)
+        begin, end = arguments.faults or (0.0, arguments.minutes - 0.5)
+        faults = Faults(arguments.fault_every, 60.0 * begin, 60.0 * end)
+        soak.run(arguments.minutes, arguments.every, faults)
         publish(report(soak, arguments.minutes, arguments.every), arguments.write)
         for name in soak.lost() + soak.doubled():
             print("look at", name, file=sys.stderr)
