@@ -371,7 +371,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--every", type=float, default=5.0, help="seconds between origins (default %(default)s)")
     parser.add_argument("--fault-every", type=float, default=90.0, help="seconds between faults, 0: none")
-    parser.add_argument("--faults", type=float, nargs=2, metavar=("FROM", "UNTIL"), help="minutes (default: throughout)")
+    parser.add_argument("--faults", type=float, nargs=2, metavar=("FROM", "UNTIL"), help="minutes")
     parser.add_argument("--events", type=int, default=50, help="recorded test events that take turns")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR and leave it")
     add_write_option(parser)

@@ -123,6 +123,7 @@ def request(arguments: Arguments, settings: Settings) -> Header:
         },
         "wait": "now",
         "reply": "origin",
+        "keep_bundle": settings.bundle.keep,
         "origin_token": os.urandom(10).hex(),
         # scolv presets locator and profile from these two when the origin is shown again
         "labels": {

@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "seiscomp_dlloc"
-LIGHT = sorted(
-    [
-        PACKAGE / "__init__.py",
-        PACKAGE / "errors.py",
-        PACKAGE / "locext.py",
-        *(PACKAGE / "settings").glob("*.py"),
-        *(PACKAGE / "seiscomp_app").glob("*.py"),
-        *(PACKAGE / "worker" / f"{name}.py" for name in ("__init__", "protocol", "client", "launch")),
-    ]
-)
+from seiscomp_dlloc.install.light import PACKAGE, light_files
+
+LIGHT = sorted([*light_files(), PACKAGE / "locext.py"])
 HEAVY = ("numpy", "scipy", "obspy", "lxml", "onnxruntime", "matplotlib", "jsonschema", "tqdm")
 BLOCK = """
 import sys

@@ -85,12 +85,23 @@ def picks_of(solution: Solution) -> tuple[Pick, ...]:
     return tuple(picks.values())
 
 
+def summary_of(solution: Solution) -> str:
+    """One line for a column: abstention's reason, peak, stations, provider."""
+    parts = [f"ABSTAINED ({solution.abstention.reason})"] if solution.abstention else []
+    if solution.peak is not None and math.isfinite(solution.peak):
+        parts.append(f"peak {solution.peak:.2f}")
+    parts.append(f"{len(solution.used_stations)} stations")
+    parts.append(solution.model.provider.upper() if len(solution.model.provider) <= 4 else solution.model.provider)
+    return ", ".join(part for part in parts if part)
+
+
 def comments_of(solution: Solution) -> tuple[tuple[str, str], ...]:
     """(id, text) of everything that the formats have no field for.
 
-    The ids are stable, so that scolv can show one of them in a column of its own: ``dlloc/trigger``, ``dlloc/model``,
-    ``dlloc/provider``, ``dlloc/peak``, ``dlloc/secondary-peaks``, ``dlloc/anchor``, ``dlloc/stations``,
-    ``dlloc/dropped``, ``dlloc/abstention``, ``dlloc/magnitude``, ``dlloc/notes``; one without content is left out.
+    The ids are stable, so that scolv can show one of them in a column of its own: ``dlloc/summary``,
+    ``dlloc/trigger``, ``dlloc/model``, ``dlloc/provider``, ``dlloc/peak``, ``dlloc/secondary-peaks``,
+    ``dlloc/anchor``, ``dlloc/stations``, ``dlloc/dropped``, ``dlloc/abstention``, ``dlloc/magnitude``,
+    ``dlloc/notes``; one without content is left out.
     """
     model = solution.model
     abstention = solution.abstention
@@ -98,6 +109,7 @@ def comments_of(solution: Solution) -> tuple[tuple[str, str], ...]:
     if solution.hypocenter is not None and hypocenter_of(solution) is None:
         notes.append("the hypocentre is not finite and is left out")
     rows: list[tuple[str, str]] = [
+        ("summary", summary_of(solution)),
         ("trigger", solution.trigger.origin_id),
         ("model", f"{model.label} sha256:{model.sha256}"),
         ("provider", model.provider),

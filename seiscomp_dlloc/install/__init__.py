@@ -1,1 +1,1 @@
-"""Putting the plugin into a SeisComP, taking it out, and telling what is wrong with it."""
+"""Puts the plugin into a SeisComP, takes it out again, and says what is wrong with it there."""

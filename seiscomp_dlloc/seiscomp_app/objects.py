@@ -141,6 +141,10 @@ def only_origin(document: bytes) -> Any:
     return origin
 
 
+SUMMARY = "dlloc/summary"
+"""Comment for a column: what the worker's answer says in a line, and how far the conventional origin is."""
+
+
 class Labels:
     """What is written into our origins about where they come from; '' leaves the worker's own.
 
@@ -183,9 +187,11 @@ def adapt(
         for index in reversed(range(origin.commentCount())):
             origin.removeComment(index)
         return origin
-    there = {origin.comment(index).id() for index in range(origin.commentCount())}
+    there = {origin.comment(index).id(): origin.comment(index) for index in range(origin.commentCount())}
     for name, text in comments.items():
-        if text and name not in there:
+        if name == SUMMARY and name in there:
+            there[name].setText(f"{there[name].text()}, {text}")
+        elif text and name not in there:
             comment = datamodel.Comment()
             comment.setId(name)
             comment.setText(text)
@@ -277,8 +283,13 @@ def solution_comments(
     }
     if stations.get("used") is not None:
         comments["dlloc/station-count"] = "{}".format(stations["used"])
+    summary = [] if answer.get("complete") else ["partial data"]
     if distance is not None:
+        sigma = "" if distance[1] is None else f" ({distance[1]:.1f} sigma)"
+        summary.append(f"{distance[0]:.1f} km{sigma} from conventional")
         comments["dlloc/distance-km"] = f"{distance[0]:.2f}"
         if distance[1] is not None:
             comments["dlloc/distance-sigma"] = f"{distance[1]:.2f}"
+    if summary:
+        comments[SUMMARY] = ", ".join(summary)
     return comments

@@ -27,6 +27,13 @@ def read_cfg(path: str, known: Optional[Values] = None) -> Values:
     return values
 
 
+def parse_cfg(text: str, path: str, known: Optional[Values] = None) -> Values:
+    """As :func:`read_cfg`, of ``text`` that stands, or is to stand, in the file ``path``."""
+    values = {key: list(items) for key, items in (known or {}).items()}
+    _parse(text, path, values, 0)
+    return values
+
+
 def _read(path: str, values: Values, depth: int) -> None:
     if depth > _MOST_DEEP:
         raise SettingError(f"{path}: includes itself")
@@ -35,6 +42,10 @@ def _read(path: str, values: Values, depth: int) -> None:
             text = handle.read()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: cannot be read ({error})") from error
+    _parse(text, path, values, depth)
+
+
+def _parse(text: str, path: str, values: Values, depth: int) -> None:
     blocks: List[str] = []
     for number, entry in _entries(text, path):
         where = f"{path}, line {number}"
