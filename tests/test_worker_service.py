@@ -418,6 +418,19 @@ def test_the_worker_does_not_inherit_the_hosts_packages(tmp_path: Path):
     assert "PYTHONPATH" not in worker_environment({"SEISCOMP_ROOT": str(root), "PYTHONPATH": f"{root}/lib/python"})
 
 
+def test_the_worker_does_not_inherit_the_hosts_libraries(tmp_path: Path):
+    root = tmp_path / "seiscomp"
+    (root / "lib").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(root)
+    beside = f"{tmp_path}/seiscomp-old/lib"
+    path = f"{root}/lib:/opt/cuda/lib64::{tmp_path}/link/lib:{root}:{beside}"
+    kept = worker_environment({"SEISCOMP_ROOT": str(root), "LD_LIBRARY_PATH": path})
+    assert kept == {"SEISCOMP_ROOT": str(root), "LD_LIBRARY_PATH": f"/opt/cuda/lib64:{beside}"}
+    assert "LD_LIBRARY_PATH" not in worker_environment({"SEISCOMP_ROOT": str(root), "LD_LIBRARY_PATH": f"{root}/lib"})
+    # Without a host nothing is known to be its own
+    assert worker_environment({"LD_LIBRARY_PATH": f"{root}/lib"}) == {"LD_LIBRARY_PATH": f"{root}/lib"}
+
+
 def test_the_light_modules_need_only_the_standard_library_of_python_3_8():
     import ast
     import subprocess

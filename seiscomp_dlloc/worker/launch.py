@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Dict, Iterator, Mapping, Optional, Sequence
 
 from ..errors import WorkerUnavailable
 from .client import Client, check_path
@@ -82,15 +82,20 @@ class WorkerLauncher:
             )
 
 
+_PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH")
+"""Lists of folders, of which those of the host are not the worker's: its packages, and its own libssl and the like."""
+
+
 def worker_environment(environment: Mapping[str, str]) -> Dict[str, str]:
-    """``environment`` without what would lead the worker's interpreter to the host's Python packages."""
+    """``environment`` without what would lead the worker's interpreter to the host's packages and libraries."""
     kept = {key: value for key, value in environment.items() if key not in ("PYTHONHOME", "PYTHONSTARTUP")}
     root = kept.get("SEISCOMP_ROOT", "")
-    paths = [path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path]
-    outside: List[str] = [path for path in paths if not root or not _below(path, root)]
-    kept.pop("PYTHONPATH", None)
-    if outside:
-        kept["PYTHONPATH"] = os.pathsep.join(outside)
+    for name in _PATHS:
+        # An empty part of either means the working directory, which is none of the worker's
+        paths = [path for path in kept.pop(name, "").split(os.pathsep) if path]
+        outside = [path for path in paths if not root or not _below(path, root)]
+        if outside:
+            kept[name] = os.pathsep.join(outside)
     return kept
 
 
