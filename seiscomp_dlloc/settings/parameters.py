@@ -100,7 +100,8 @@ PARAMETERS: Tuple[Parameter, ...] = (
         "profile.$name.minPeak",
         "double",
         "",
-        "The locator abstains where the peak of the location image is lower. Not given: the model's own threshold.",
+        "The locator abstains where the peak of the location image is lower. Not given, or lower than the model's own "
+        "threshold: that.",
         "",
         (0.0, 1.0),
     ),
