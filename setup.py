@@ -29,6 +29,12 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=["seiscomp_dlloc", "seiscomp_dlloc.*"]),
     package_data={"seiscomp_dlloc.models": ["*.onnx"], "seiscomp_dlloc.data": ["*", "*/*"]},
+    # What 'dlloc install' puts into a SeisComP beside the package's own modules
+    data_files=[
+        ("share/seiscomp_dlloc/descriptions", ["descriptions/dlloc.rst", "descriptions/dlloc.xml"]),
+        ("share/seiscomp_dlloc/etc/defaults", ["etc/defaults/dlloc.cfg"]),
+        ("share/seiscomp_dlloc/etc/init", ["etc/init/dlloc.py"]),
+    ],
     python_requires=">=3.11",
     install_requires=[
         "obspy>=1.5",

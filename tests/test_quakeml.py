@@ -94,6 +94,7 @@ def test_a_learned_magnitude_keeps_its_type() -> None:
 def test_the_comments_say_what_has_no_field() -> None:
     said = comments(write_quakeml([solution(abstention=Abstention("low peak", "0.1 < 0.2"))], LABELS))
     assert said == {
+        "summary": "ABSTAINED (low peak), peak 0.81, 3 stations, CPU",
         "trigger": "Origin/2020 1@x",
         "model": "sample/1.2.3 sha256:" + "ab" * 32,
         "provider": "CPUExecutionProvider",

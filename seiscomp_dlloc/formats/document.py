@@ -91,7 +91,7 @@ def summary_of(solution: Solution) -> str:
     if solution.peak is not None and math.isfinite(solution.peak):
         parts.append(f"peak {solution.peak:.2f}")
     parts.append(f"{len(solution.used_stations)} stations")
-    parts.append(solution.model.provider.upper() if len(solution.model.provider) <= 4 else solution.model.provider)
+    parts.append(solution.model.provider.removesuffix("ExecutionProvider"))
     return ", ".join(part for part in parts if part)
 
 
