@@ -9,6 +9,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import InstallError
 from ..formats.atomic import write_atomically
+from ..settings.cfg import Values, parse_cfg
 from ..settings.layout import HostLayout
 from ..settings.values import Settings
 from .blocks import keys_set, locator_lines, scolv_lines, with_block, without_block
@@ -66,12 +67,11 @@ def configure(root: Path, modules: Sequence[str], say: Say) -> None:
     if manifest is None:
         raise InstallError(f"{root}: nothing is installed there")
     profiles = list(_settings(root).profiles)
-    known = keys_set(_text(root / "etc" / "global.cfg"), str(root / "etc" / "global.cfg"))
     for module in modules:
         name = f"etc/{module}.cfg"
         path = root / name
         text = _text(path)
-        present = known | keys_set(text, str(path))
+        present = _set_by_operator(root, module, text)
         lines, kept = scolv_lines(present, profiles) if module == "scolv" else (locator_lines(present, profiles), [])
         manifest = replace(manifest, blocks=tuple(sorted({*manifest.blocks, name})))
         manifest.write(root)
@@ -134,6 +134,18 @@ def new_manifest(python: str, venv: Path | None) -> Manifest:
 
 def _settings(root: Path) -> Settings:
     return Settings.load(layout=HostLayout(str(root)))
+
+
+def _set_by_operator(root: Path, module: str, text: str) -> set[str]:
+    """Keys of etc/global.cfg and of ``text`` in etc/MODULE.cfg, read on top of the defaults, as the host does it."""
+    known: Values = {}
+    found: set[str] = set()
+    for name in ("etc/defaults/global.cfg", f"etc/defaults/{module}.cfg", "etc/global.cfg"):
+        path = root / name
+        if name == "etc/global.cfg":
+            found = keys_set(_text(path), str(path), known)
+        known = parse_cfg(_text(path), str(path), known)
+    return found | keys_set(text, str(root / "etc" / f"{module}.cfg"), known)
 
 
 def _text(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..settings.cfg import parse_cfg
+from ..settings.cfg import Values, parse_cfg
 
 BEGIN = "# >>> dlloc: written by 'dlloc install', removed by 'dlloc uninstall' >>>"
 END = "# <<< dlloc <<<"
@@ -28,9 +28,13 @@ def with_block(text: str, lines: Sequence[str]) -> str:
     return rest + gap + "".join(f"{line}\n" for line in (BEGIN, *lines, END))
 
 
-def keys_set(text: str, path: str) -> set[str]:
-    """Keys that the operator sets in ``text`` of the file ``path``, our block apart. Raises SettingError."""
-    return set(parse_cfg(without_block(text), path))
+def keys_set(text: str, path: str, known: Values) -> set[str]:
+    """Keys that ``text`` of the file ``path`` sets, our block apart, or sets otherwise than ``known``, read before it.
+
+    Raises SettingError.
+    """
+    values = parse_cfg(without_block(text), path, known)
+    return {key for key, value in values.items() if known.get(key) != value}
 
 
 def locator_lines(present: set[str], profiles: Sequence[str]) -> list[str]:

@@ -22,16 +22,18 @@ _ASK_S = 120.0
 _PROBE = """\
 import importlib, json, sys
 found = {"version": list(sys.version_info[:3]), "prefix": sys.prefix, "missing": {}}
-for name in %r:
+names = %r
+for name in names:
     try:
         importlib.import_module(name)
     except Exception as error:
         found["missing"][name] = f"{type(error).__name__}: {error}"
-if "seiscomp_dlloc" not in found["missing"]:
+here = [name for name in names if name not in found["missing"]]
+if "seiscomp_dlloc" in here:
     import seiscomp_dlloc
     found["software"] = seiscomp_dlloc.__version__
     found["package"] = seiscomp_dlloc.__path__[0]
-if "onnxruntime" not in found["missing"]:
+if "onnxruntime" in here:
     import onnxruntime
     found["providers"] = onnxruntime.get_available_providers()
 print(json.dumps(found))
