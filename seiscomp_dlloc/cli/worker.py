@@ -97,7 +97,7 @@ def configure(arguments: argparse.Namespace) -> "WorkerConfig":
     }
     profile = {
         "model": _model(arguments.model),
-        "waveforms": arguments.waveforms if "://" in (arguments.waveforms or "") else _absolute(arguments.waveforms),
+        "waveforms": _where(arguments.waveforms),
         "inventory": _absolute(arguments.inventory),
     }
     chosen = {key: value for key, value in given.items() if value is not None}
@@ -106,6 +106,15 @@ def configure(arguments: argparse.Namespace) -> "WorkerConfig":
 
 def _absolute(path: str | None) -> str | None:
     return None if path is None else os.path.abspath(path)
+
+
+def _where(waveforms: str | None) -> str | None:
+    """A path made absolute, anything else as it is."""
+    from ..waveforms.factory import is_recordstream
+
+    if waveforms is None or "://" in waveforms or is_recordstream(waveforms):
+        return waveforms
+    return _absolute(waveforms)
 
 
 def _model(name: str | None) -> str | None:

@@ -90,6 +90,10 @@ class WaveformSource(ABC):
         stream = _clean([trace for trace in wanted if trace.id not in odd], starttime, endtime)
         return Acquired(stream, acquired.dropped + dropped)
 
+    def by(self, limit: float) -> "WaveformSource":
+        """This source, answering by ``limit`` (monotonic s) with what it has till then; itself, where it cannot."""
+        return self
+
     @property
     def problems(self) -> tuple[Dropped, ...]:
         """What is wrong with the source apart from any window: files that cannot be read."""

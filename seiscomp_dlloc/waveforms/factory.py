@@ -24,6 +24,11 @@ def open_source(where: str | Path, timeout_s: float | None = None) -> WaveformSo
     Raises :class:`~seiscomp_dlloc.errors.WaveformSourceError` naming ``where``: no such path, no permission, no
     answer, unknown scheme.
     """
+    if is_recordstream(where):
+        raise WaveformSourceError(
+            f"{where}: the host's RecordStream is read by the worker inside SeisComP; here, give a path or an address, "
+            "e.g. sds:// or seedlink:// of what 'recordstream' names there"
+        )
     match = _SCHEME.match(str(where))
     if match is None:
         return FileSource(where)
@@ -50,6 +55,11 @@ def open_source(where: str | Path, timeout_s: float | None = None) -> WaveformSo
 
     _host_port(str(where))
     return FdsnSource(f"{'https' if scheme == 'fdsnwss' else 'http'}://{rest}", **limit)
+
+
+def is_recordstream(where: str | Path) -> bool:
+    """Whether ``where`` is the host's RecordStream: ``recordstream``, or ``recordstream:URL``."""
+    return str(where) == "recordstream" or str(where).startswith("recordstream:")
 
 
 def _host_port(url: str) -> tuple[str, int | None]:

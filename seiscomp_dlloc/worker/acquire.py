@@ -23,6 +23,8 @@ REACH_S = 1.0
 
 _MOST_STUCK = 8
 _LOOK_S = 0.05
+# A source that can keep a limit has this to hand over what came till then
+_ANSWER_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Opened:
 
         def ask() -> None:
             try:
-                answers.append(self._ask(window))
+                answers.append(self._ask(window, limit))
             except BaseException as error:
                 errors.append(error)
             finally:
@@ -100,12 +102,13 @@ class Opened:
             raise errors[0]
         return answers[0]
 
-    def _ask(self, window: Window) -> Acquired:
+    def _ask(self, window: Window, limit: float) -> Acquired:
         patterns = [f"{station}.*.*" for station in window.stations]
+        source = self.source.by(limit - _ANSWER_S)
         if not self.alone:
-            return self.source.get_waveforms(patterns, window.start, window.end)
+            return source.get_waveforms(patterns, window.start, window.end)
         with self._one:
-            return self.source.get_waveforms(patterns, window.start, window.end)
+            return source.get_waveforms(patterns, window.start, window.end)
 
     def __post_init__(self) -> None:
         self._one = threading.Lock()

@@ -85,6 +85,11 @@ class Engine:
         self._ready.set()
         self._outbox.send({"kind": "ready", "report": stock.report()})
 
+    def close(self) -> None:
+        """End what was started."""
+        if self._workshop is not None:
+            self._workshop.stock.close()
+
     def beat(self) -> None:
         """Say every second that the engine lives, and what it holds."""
         pause = threading.Event()
@@ -153,6 +158,8 @@ def main(arguments: list[str]) -> None:
     while True:
         data = connection.recv(_CHUNK)
         if not data:
+            if engine is not None:
+                engine.close()
             os._exit(0)
         for header, blobs in decoder.feed(data):
             if header["kind"] == "setup":

@@ -20,10 +20,12 @@ from ..locate import Locator
 from ..model import Model, load
 from ..solution import Options
 from ..waveforms import open_source
+from ..waveforms.factory import is_recordstream
 from ..waveforms.files import FileSource
 from ..waveforms.mseed import ALONE
 from .acquire import BlobSource, Opened
 from .config import ProfileConfig, WorkerConfig
+from .hostdata import HostData
 from .request import JobRequest
 
 _MODELS, _INVENTORIES, _LOCATORS, _SOURCES = 6, 6, 12, 8
@@ -90,6 +92,7 @@ class Stock:
         self._inventories: _Cache[Inventory] = _Cache(_INVENTORIES)
         self._locators: _Cache[Locator] = _Cache(_LOCATORS)
         self._sources: _Cache[Opened] = _Cache(_SOURCES)
+        self.host = HostData(config)
         self._signatures: dict[str, tuple[float, tuple[int, ...]]] = {}
         self.problems: dict[str, str] = {}
 
@@ -98,8 +101,8 @@ class Stock:
         for profile in self._config.profiles:
             try:
                 model = self.model(profile.model)
-                if profile.inventory:
-                    self._locator(model, *self._inventory_of(profile.inventory, None))
+                if profile.inventory or is_recordstream(profile.waveforms):
+                    self._locator(model, *self._inventory_of(profile.inventory, None, profile.waveforms))
                 if profile.waveforms:
                     self.source(profile.waveforms)
                 self.problems.pop(profile.name, None)
@@ -124,21 +127,25 @@ class Stock:
         profiles = [
             {"name": profile.name, "problem": self.problems.get(profile.name)} for profile in self._config.profiles
         ]
-        return {"models": rows, "profiles": profiles}
+        return {"models": rows, "profiles": profiles, "ring": self.host.report()}
+
+    def close(self) -> None:
+        """End the host's helpers."""
+        self.host.close()
 
     def tools(self, request: JobRequest) -> Tools:
         """What ``request`` needs. Raises InputErrors naming what is missing or wrong."""
         profile = self._profile(request.profile)
         model = self.model(request.model or profile.model)
         where = request.inventory or profile.inventory
-        inventory, key = self._inventory_of(where, request.inventory_blob)
+        wanted = request.waveforms or profile.waveforms
+        inventory, key = self._inventory_of(where, request.inventory_blob, wanted)
         locator = self._locator(model, inventory, key)
         if request.fixed_depth_km is not None:
             locator = locator.with_options(Options(fixed_depth_km=request.fixed_depth_km, batch_size=1))
         if request.waveform_blob is not None:
             opened = Opened(BlobSource(request.waveform_blob))
         else:
-            wanted = request.waveforms or profile.waveforms
             if not wanted:
                 raise SettingError(f"no waveforms: set profile.{profile.name}.waveforms, or name them with the job")
             opened = self.source(wanted)
@@ -159,11 +166,8 @@ class Stock:
             key: tuple[Any, ...] = (where, int(time.time() // _REOPEN_S))
             alone = where.startswith("seedlink://")
             return self._sources.get(key, lambda: Opened(open_source(where, timeout_s=30.0), 2.0, alone))
-        if where.partition("://")[0] == "recordstream":
-            raise SettingError(
-                "waveforms recordstream: worker.recordstreamCommand is not set; run 'dlloc install', or name other "
-                "waveforms"
-            )
+        if is_recordstream(where):
+            return self.host.opened(where)
         if "://" in where:
             return self._sources.get((where,), lambda: Opened(open_source(where)))
         return self._sources.get((where, self._state_of(where)), lambda: Opened(FileSource(where)))
@@ -188,15 +192,26 @@ class Stock:
         known = ", ".join(profile.name for profile in self._config.profiles) or "none"
         raise SettingError(f"profile {name}: is not configured (profiles: {known}); restart the worker after a change")
 
-    def _inventory_of(self, where: str, blob: bytes | None) -> tuple[Inventory, Any]:
-        """The inventory and what names it: the job's own, else that of the file."""
+    def _inventory_of(self, where: str, blob: bytes | None, waveforms: str) -> tuple[Inventory, Any]:
+        """The inventory and what names it: the job's own, else that of the file, else the host's beside its waveforms.
+
+        What it says of channels is told to the host's waveforms.
+        """
+        from_host = blob is None and not where and is_recordstream(waveforms)
+        if from_host:
+            blob = self.host.inventory()
         if blob is not None:
-            key: Any = hashlib.sha256(blob).hexdigest()
-            return self._inventories.get(key, lambda: _read(blob)), key
-        if not where:
+            content = blob
+            key: Any = hashlib.sha256(content).hexdigest()
+            inventory = self._inventories.get(key, lambda: _read(content))
+        elif where:
+            key = (where, *_signature(Path(where)))
+            inventory = self._inventories.get(key, lambda: _read(where))
+        else:
             raise InventoryError("no inventory: set the profile's inventory, or send one with the job")
-        key = (where, *_signature(Path(where)))
-        return self._inventories.get(key, lambda: _read(where)), key
+        if is_recordstream(waveforms):
+            self.host.learn(key, inventory)
+        return inventory, key
 
     def _locator(self, model: Model, inventory: Inventory, key: Any) -> Locator:
         return self._locators.get(

@@ -1,0 +1,384 @@
+"""The helper that reads the host's RecordStream and inventory for the worker: frames on stdin, frames on stdout.
+
+    seiscomp-python -m seiscomp_dlloc.seiscomp_app.recordstream [options of the host's applications]
+
+Frames are those of :mod:`seiscomp_dlloc.worker.protocol`; one request at a time, in order:
+
+* ``{"kind": "records", "id", "streams": [[net, sta, loc, cha], ...], "start", "end", "timeout_s", "url"}``: ``data``
+  frames with the blob ``mseed``, then ``{"kind": "end", "id", "complete", "error"}``. ``url`` '': the host's setting
+  ``recordstream``. Nothing is asked for beyond now.
+* ``{"kind": "follow", "id", "streams", "start", "url"}``: the same, without end while the RecordStream has none.
+* ``{"kind": "inventory", "id"}``: ``{"kind": "inventory", "id"}`` with the blob ``xml``, or ``end`` with ``error``.
+* ``{"kind": "ping"}``: ``pong``, with the versions that ``hello``, the first frame, has, too.
+
+The records of a ``data`` frame are of one length. A RecordStream that waits for its server holds the interpreter, so
+nothing can be said meanwhile: each record goes out as it comes (those of files in bundles), and who asks kills this
+process when the time is over.
+
+What RecordStreams make of ``*`` and ``?`` (SeisComP 7, its sources): ``sdsarchive`` and ``file`` match them in all
+codes; ``slink`` asks with ``?`` in location and channel, an empty location standing for any; ``slink4``, ``caps`` and
+``fdsnws`` hand them to the server, which knows them; ``combined``, ``dec`` and ``resample`` hand them on;
+``routing``, ``balanced`` and ``concurrent`` choose the server of a stream by its codes, so a pattern reaches one
+server alone and perhaps the wrong one. Codes without ``*`` and ``?`` are understood by all.
+"""
+
+import ctypes
+import glob
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from typing import Any, Dict, List, Optional, Tuple
+
+from seiscomp import client, core, datamodel, io
+from seiscomp import logging as host_logging
+
+from .. import __version__
+from ..errors import ProtocolError
+from ..worker.protocol import Blobs, Decoder, Header, encode, error_message
+from .objects import host_time, optional
+
+SETTING = "setting 'recordstream' of the host (global.cfg, dlloc.cfg) or the profile's 'recordstream:URL'"
+
+_FILES = ("file", "sdsarchive")
+_SEEDLINK = ("slink", "slink4", "slink4s")
+_BUNDLE = 1 << 18
+_PR_SET_PDEATHSIG = 1
+_ENCODINGS = {"i": (3, ">i4"), "f": (5, ">f8")}
+_RECORD, _HEAD = 4096, 64
+
+
+class RequestError(Exception):
+    """The request cannot be answered; the text is for the operator."""
+
+
+class Helper(client.Application):  # type: ignore[misc]
+    """The host's settings and plugins; the database is opened when the inventory is asked for."""
+
+    def __init__(self, argc: int, argv: List[str], output: int) -> None:
+        super().__init__(argc, argv)
+        self.setMessagingEnabled(False)
+        self.setDatabaseEnabled(True, False)
+        self.setDaemonEnabled(False)
+        self.setRecordStreamEnabled(True)
+        self.setLoggingToStdErr(True)
+        self._output = output
+        self._complaints: Optional[Complaints] = None
+
+    def initDatabase(self) -> bool:  # noqa: N802 (the host's name)
+        """Later: waveforms need no database."""
+        return True
+
+    def run(self) -> bool:
+        """Answer requests until stdin ends."""
+        self._complaints = Complaints()
+        self._send({"kind": "hello", **self._versions()})
+        decoder = Decoder()
+        while True:
+            data = os.read(0, 1 << 16)
+            if not data:
+                return True
+            try:
+                messages = decoder.feed(data)
+            except ProtocolError as error:
+                self._send(error_message("bad request", str(error)))
+                return False
+            for header, _ in messages:
+                self._answer(header)
+
+    def _answer(self, header: Header) -> None:
+        identifier, kind = header.get("id"), header["kind"]
+        error, complete = "", True
+        try:
+            if kind == "ping":
+                self._send({"kind": "pong", "id": identifier, **self._versions()})
+                return
+            if kind == "inventory":
+                self._send({"kind": "inventory", "id": identifier}, {"xml": self._inventory()})
+                return
+            if kind not in ("records", "follow"):
+                self._send(
+                    error_message("bad request", f"kind {kind!r}: records, follow, inventory and ping are known")
+                )
+                return
+            error = self._acquire(header, kind == "follow")
+            complete = not error
+        except RequestError as failure:
+            error, complete = str(failure), False
+        self._send({"kind": "end", "id": identifier, "complete": complete, "error": error[:4000]})
+
+    def _send(self, header: Dict[str, Any], blobs: Optional[Blobs] = None) -> None:
+        """One frame, whole; without reader there is nothing left to do."""
+        with memoryview(encode(header, blobs)) as frame:
+            sent = 0
+            try:
+                while sent < len(frame):
+                    sent += os.write(self._output, frame[sent:])
+            except BrokenPipeError:
+                os._exit(0)
+
+    def _versions(self) -> Dict[str, Any]:
+        return {
+            "software": __version__,
+            "host": str(self.frameworkVersion()),
+            "python": sys.version.split()[0],
+            "pid": os.getpid(),
+        }
+
+    # Waveforms
+
+    def _acquire(self, header: Header, follow: bool) -> str:
+        """Send the records; what the host complained of ('' where it did not). Raises RequestError."""
+        complaints = self._complaints
+        assert complaints is not None
+        complaints.take()
+        url = str(header.get("url") or "") or str(self.recordStreamURL())
+        streams, start, end = _wanted(header, follow)
+        service = url.partition("://")[0] if "://" in url else "file"
+        source = _opened(url, service, complaints)
+        source.setDataHint(core.Record.SAVE_RAW)
+        limit = header.get("timeout_s")
+        if isinstance(limit, (int, float)) and limit > 0:
+            source.setTimeout(max(1, math.ceil(limit)))
+        source.setStartTime(host_time(start))
+        for codes in streams:
+            if follow:
+                source.addStream(*codes)
+            else:
+                source.addStream(*codes, host_time(start), host_time(end))
+        self._pass_on(header.get("id"), source, _BUNDLE if service in _FILES else 0)
+        said = complaints.take()
+        return f"{url}: {said} ({SETTING})" if said else ""
+
+    def _pass_on(self, identifier: Any, source: Any, bundle: int) -> None:
+        """Every record of ``source``; up to ``bundle`` bytes of one record length go together."""
+        waiting: Dict[int, List[bytes]] = {}
+        held = 0
+        while True:
+            record = source.next()
+            if record is None:
+                break
+            for packed in miniseed(record):
+                waiting.setdefault(len(packed), []).append(packed)
+                held += len(packed)
+            if held > bundle:
+                self._flush(identifier, waiting)
+                held = 0
+        self._flush(identifier, waiting)
+        source.close()
+
+    def _flush(self, identifier: Any, waiting: Dict[int, List[bytes]]) -> None:
+        for packed in waiting.values():
+            self._send({"kind": "data", "id": identifier}, {"mseed": b"".join(packed)})
+        waiting.clear()
+
+    # Inventory
+
+    def _inventory(self) -> bytes:
+        """SCML of the inventory: that of ``database.inventory``, of the database, of etc/inventory. RequestError."""
+        complaints = self._complaints
+        assert complaints is not None
+        complaints.take()
+        uri = str(self.databaseURI())
+        # The host's name notwithstanding: true where no file is named
+        if not self.isInventoryDatabaseEnabled():
+            where = "the file of 'database.inventory' or --inventory-db"
+            self.setLoadInventoryEnabled(True)
+            if not self.reloadInventory():
+                raise RequestError(f"inventory: cannot be read from {where}: {complaints.take()}")
+            found = client.Inventory.Instance().inventory()
+        elif uri:
+            where = f"the database {without_password(uri)} (setting 'database')"
+            database = io.DatabaseInterface.Open(uri)
+            if database is None:
+                raise RequestError(f"inventory: no connection to {where}: {complaints.take()}")
+            client.Inventory.Instance().load(datamodel.DatabaseQuery(database))
+            found = client.Inventory.Instance().inventory()
+        else:
+            folder = os.path.join(os.environ.get("SEISCOMP_ROOT", ""), "etc", "inventory")
+            where = f"{folder}, where 'database' and 'database.inventory' are not set"
+            found = merged_files(folder)
+        if found is None or found.networkCount() == 0:
+            raise RequestError(f"inventory: no network in {where}")
+        return as_xml(found)
+
+
+def merged_files(folder: str) -> Any:
+    """The inventory of all files in ``folder``, merged by the host's scinv. None without files. Raises RequestError."""
+    paths = sorted(glob.glob(os.path.join(glob.escape(folder), "*.xml")))
+    if not paths:
+        return None
+    with tempfile.TemporaryDirectory(prefix="dlloc-inventory-") as scratch:
+        target = os.path.join(scratch, "inventory.xml")
+        done = subprocess.run(
+            ["scinv", "merge", *paths, "-o", target], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        if done.returncode != 0 or not os.path.exists(target):
+            raise RequestError(f"inventory: 'scinv merge' of the files in {folder} failed ({done.returncode})")
+        client.Inventory.Instance().load(target)
+    return client.Inventory.Instance().inventory()
+
+
+class Complaints:
+    """The errors that the host logs, for RecordStreams end without a word when their server goes."""
+
+    def __init__(self) -> None:
+        self._read, write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(write, False)
+        self._sink = host_logging.FdOutput(write)
+        self._sink.subscribe(host_logging.getGlobalChannel("error"))
+
+    def take(self) -> str:
+        """What was logged since the last time, the last three different lines of it."""
+        data = b""
+        try:
+            while True:
+                more = os.read(self._read, 1 << 16)
+                data = (data + more)[-8000:]
+        except BlockingIOError:
+            pass
+        lines = [line.partition("] ")[2] or line for line in data.decode("utf-8", "replace").splitlines()]
+        return "; ".join(list(dict.fromkeys(line.strip() for line in lines if line.strip()))[-3:])
+
+
+def _wanted(header: Header, follow: bool) -> Tuple[List[Tuple[str, str, str, str]], float, float]:
+    """Streams, start and end (POSIX s) of a request. Raises RequestError."""
+    streams: Any = header.get("streams")
+    start: Any = header.get("start")
+    end: Any = header.get("end", time.time())
+    good = isinstance(streams, list) and all(
+        isinstance(codes, list) and len(codes) == 4 and all(isinstance(code, str) for code in codes)
+        for codes in streams
+    )
+    if not good or not streams:
+        raise RequestError("streams: is no list of [network, station, location, channel]")
+    if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in (start, end)):
+        raise RequestError("start and end: are no POSIX seconds")
+    end = float(end) if follow else min(float(end), time.time())
+    if not follow and float(start) >= end:
+        raise RequestError("start: is not before end and now")
+    return [(codes[0], codes[1], codes[2], codes[3]) for codes in streams], float(start), end
+
+
+def _opened(url: str, service: str, complaints: Complaints) -> Any:
+    """The RecordStream at ``url``. Raises RequestError."""
+    if io.RecordStream.Create(service) is None:
+        raise RequestError(
+            f"{url}: the host knows no RecordStream '{service}'; 'scautopick --record-driver-list' names those there "
+            f"are, further ones come with plugins ({SETTING})"
+        )
+    if service == "sdsarchive":
+        absent = [path for path in url.partition("://")[2].split(",") if path[:1] == "/" and not os.path.isdir(path)]
+        if absent:
+            raise RequestError(f"{url}: no such folder: {', '.join(absent)} ({SETTING})")
+    source = io.RecordStream.Open(without_retries(url, service))
+    if source is None:
+        raise RequestError(f"{url}: cannot be opened: {complaints.take() or 'the host does not say why'} ({SETTING})")
+    return source
+
+
+def without_retries(url: str, service: str) -> str:
+    """``url``, with SeedLink ending where its server goes: its own reconnection asks for everything again."""
+    if service not in _SEEDLINK or "retries=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}retries=0"
+
+
+def without_password(uri: str) -> str:
+    """``uri`` as it may stand in a log."""
+    scheme, _, rest = uri.partition("://")
+    login, at, place = rest.rpartition("@")
+    return f"{scheme}://{login.partition(':')[0]}{at}{place}" if at else uri
+
+
+def miniseed(record: Any) -> List[bytes]:
+    """miniSEED 2 of a record of the host: its own bytes where it came as that, else written anew, without loss."""
+    raw = record.raw()
+    if raw is not None:
+        packed = raw.numpy().tobytes()
+        # Version 3 begins with MS; where version 2 has a quality, that may have anything
+        if len(packed) >= 128 and packed[6:7] in (b"D", b"R", b"Q", b"M") and packed[:2] != b"MS":
+            return [packed]
+    data = record.data()
+    if data is None or data.size() == 0:
+        return []
+    samples = data.numpy()
+    start = record.startTime()
+    codes = (record.networkCode(), record.stationCode(), record.locationCode(), record.channelCode())
+    return list(_written(codes, start.seconds() * 1000000 + start.microseconds(), record.samplingFrequency(), samples))
+
+
+def _written(codes: Tuple[str, str, str, str], start_us: int, rate: float, samples: Any) -> Any:
+    """Uncompressed records of ``samples`` from ``start_us`` (POSIX microseconds) on, ``rate`` in Hz."""
+    encoding, form = _ENCODINGS["i" if samples.dtype.kind in "iu" else "f"]
+    packed = samples.astype(form)
+    most = (_RECORD - _HEAD) // packed.dtype.itemsize
+    ratio = Fraction(rate).limit_denominator(32767)
+    network, station, location, channel = codes
+    for first in range(0, len(packed), most):
+        part = packed[first : first + most].tobytes()
+        at = start_us + round(first * 1e6 / rate)
+        seconds, microseconds = divmod(at, 1000000)
+        when = time.gmtime(seconds)
+        text = f"000001D {station:<5.5}{location:<2.2}{channel:<3.3}{network:<2.2}".encode("ascii", "replace")
+        head = text + struct.pack(
+            ">HHBBBBHHhhBBBBiHH",
+            when.tm_year, when.tm_yday, when.tm_hour, when.tm_min, when.tm_sec, 0, microseconds // 100,
+            len(part) // packed.dtype.itemsize, ratio.numerator, -ratio.denominator, 0, 0, 0, 2, 0, _HEAD, 48,
+        )  # fmt: skip
+        head += struct.pack(">HHBBBB", 1000, 56, encoding, 1, 12, 0)
+        head += struct.pack(">HHBbBB", 1001, 0, 0, microseconds % 100, 0, 0)
+        yield (head + part).ljust(_RECORD, b"\0")
+
+
+def as_xml(inventory: Any) -> bytes:
+    """SCML of an inventory. Streams without sampling rate get 0: ObsPy's reader wants one."""
+    for network in (inventory.network(i) for i in range(inventory.networkCount())):
+        for station in (network.station(i) for i in range(network.stationCount())):
+            for place in (station.sensorLocation(i) for i in range(station.sensorLocationCount())):
+                for stream in (place.stream(i) for i in range(place.streamCount())):
+                    if optional(stream.sampleRateNumerator) is None or optional(stream.sampleRateDenominator) is None:
+                        stream.setSampleRateNumerator(0)
+                        stream.setSampleRateDenominator(1)
+    with tempfile.TemporaryDirectory(prefix="dlloc-inventory-") as folder:
+        path = os.path.join(folder, "inventory.xml")
+        archive = io.XMLArchive()
+        if not archive.create(path):
+            raise RequestError(f"inventory: {path} cannot be written")
+        archive.writeObject(inventory)
+        archive.close()
+        with open(path, "rb") as handle:
+            return handle.read()
+
+
+def die_with_parent() -> None:
+    """Have the system kill this process when its parent dies, also while the host waits for a server (Linux)."""
+    parent = os.getppid()
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        return
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def main(argv: List[str]) -> int:
+    """Serve stdin; the exit status."""
+    die_with_parent()
+    # What the host's libraries print must not come between the frames
+    output = os.dup(1)
+    os.dup2(2, 1)
+    # The module's name: its configuration file may name another RecordStream than global.cfg
+    arguments = ["dlloc", *argv[1:]]
+    app = Helper(len(arguments), arguments, output)
+    return int(app())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
