@@ -22,18 +22,10 @@ from seiscomp_dlloc.settings.cfg import parse_cfg
 from seiscomp_dlloc.settings.layout import HostLayout
 from seiscomp_dlloc.settings.values import Settings
 
-REPOSITORY = PACKAGE.parent
-
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment that has this package and its requirements, without pip and network."""
-    folder = tmp_path_factory.mktemp("worker") / "a venv"
-    venv.create(folder, with_pip=False, symlinks=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))]
-    (site / "here.pth").write_text("\n".join(paths) + "\n")
-    return folder
+def worker(worker_venv: Path) -> Path:
+    return worker_venv
 
 
 @pytest.fixture
@@ -279,7 +271,7 @@ def test_doctor_names_what_is_wrong(root: Path, worker: Path, capsys) -> None:
     (root / "lib/python/seiscomp_dlloc/errors.py").write_text("")
     (root / "etc/dlloc.cfg").write_text(
         "profiles = a, b\nprofile.a.model = /none.onnx\nprofile.b.inventory = /none.xml\n"
-        f"worker.logFile = {root}/bin/seiscomp/x.log\nworker.requireGPU = true\n"
+        f'worker.logFile = "{root}/bin/seiscomp/x.log"\nworker.requireGPU = true\n'
     )
     capsys.readouterr()
     assert main(["doctor", "--seiscomp-root", str(root), "--json"]) == 1
