@@ -3,6 +3,7 @@
 The worker is no module of its own: the module, and scolv's locator, start it where it does not run.
 """
 
+import fcntl
 import os
 import signal
 
@@ -30,10 +31,26 @@ class Module(seiscomp.kernel.Module):
     def stop(self):
         """End the module, then its worker, which finishes what it has at hand."""
         stopped = seiscomp.kernel.Module.stop(self)
-        lock = os.path.join(self.env.SEISCOMP_ROOT, "var", "run", "dlloc.sock.lock")
-        try:
-            with open(lock, encoding="ascii") as handle:
-                os.kill(int(handle.read()), signal.SIGTERM)
-        except (OSError, ValueError):
-            pass
+        end_worker(self._worker_lock())
         return stopped
+
+    def _worker_lock(self):
+        """The worker's lock file, where worker.socket has it; the usual place where the settings cannot be read."""
+        try:
+            from seiscomp_dlloc.settings.values import Settings
+
+            return Settings.load().worker.socket + ".lock"
+        except Exception:
+            return os.path.join(self.env.SEISCOMP_ROOT, "var", "run", "dlloc.sock.lock")
+
+
+def end_worker(lock):
+    """Send SIGTERM to the worker that holds `lock`; its number in a lock that nobody holds may be another's by now."""
+    try:
+        with open(lock, "r+", encoding="ascii") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.kill(int(handle.read()), signal.SIGTERM)
+    except (OSError, ValueError):
+        pass
