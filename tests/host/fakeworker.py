@@ -25,7 +25,7 @@ ORIGIN = """<?xml version="1.0" encoding="UTF-8"?>
 <methodID>DLLOC</methodID><earthModelID>fake 1</earthModelID>
 <quality><associatedPhaseCount>{count}</associatedPhaseCount><usedPhaseCount>{count}</usedPhaseCount></quality>
 <evaluationMode>automatic</evaluationMode><evaluationStatus>reported</evaluationStatus>
-<creationInfo><agencyID>X</agencyID><author>dlloc</author></creationInfo>
+<creationInfo><agencyID>X</agencyID><author>dlloc</author><creationTime>{created}</creationTime></creationInfo>
 <comment><text>0.9000</text><id>dlloc/peak</id></comment>
 {arrivals}
 <stationMagnitude publicID="StationMagnitude/dlloc/worker/2"><magnitude><value>3.1</value></magnitude>
@@ -56,7 +56,7 @@ def answer(header: dict, document: bytes, complete: bool) -> bytes:
     when = re.sub(r"(\.\d+)?Z$", ".000Z", value("time"))
     text = ORIGIN.format(
         ns=namespace, version=version, time=when, latitude=latitude, longitude=longitude, count=len(picks),
-        arrivals=arrivals,
+        arrivals=arrivals, created=time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
     )  # fmt: skip
     abstains = (header.get("labels") or {}).get("author") == "abstain"
     status, reason = ("abstained", "low peak") if abstains else ("accepted", None)
