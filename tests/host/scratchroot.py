@@ -57,12 +57,13 @@ class ScratchRoot:
                 (self.root / name).symlink_to(host / name)
         for name in ("var/lib", "var/run", "var/log", "etc/inventory", "etc/key"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        # The control script finds its root from its own place, so it must be a file here and no link
-        control = self.root / "bin" / "seiscomp"
-        if control.is_symlink():
-            original = control.resolve()
-            control.unlink()
-            shutil.copy2(original, control)
+        # The control scripts find their root from their own place, so they must be files here and no links
+        for name in ("seiscomp", "seiscomp-control.py"):
+            control = self.root / "bin" / name
+            if control.is_symlink():
+                original = control.resolve()
+                control.unlink()
+                shutil.copy2(original, control)
         self.database = self.root / "var" / "lib" / "seiscomp.db"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._make_database()
@@ -155,6 +156,13 @@ class ScratchRoot:
         if check:
             assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stderr.decode()[-4000:]}"
         return done.stdout
+
+    def control(self, *arguments: str, check: bool = True) -> str:
+        """Run ``seiscomp ARGUMENTS``, the operator's control script; its stdout."""
+        as_root = ("--asroot",) if os.geteuid() == 0 else ()
+        # The host's Python, whatever environment the tests run in
+        path = f"PATH={self.root}/bin:/usr/local/bin:/usr/bin:/bin"
+        return self.run("env", path, self.root / "bin" / "seiscomp", *as_root, *arguments, check=check).decode()
 
     def start(self, name: str, *command: str | Path) -> "subprocess.Popen[bytes]":
         """Start a program in the background; its output goes to var/log/NAME.out."""
