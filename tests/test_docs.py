@@ -15,6 +15,10 @@ MANUALS = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/conventions.md",
+    "docs/host.md",
+    "docs/module.md",
+    "docs/promotion.md",
+    "docs/worker.md",
     "docs/adr/README.md",
     "bench/README.md",
 )
