@@ -101,7 +101,7 @@ class Module(client.Application):  # type: ignore[misc]
     def engine_command(self) -> List[str]:
         """How the engine is started: the same interpreter, configuration and verbosity."""
         options = shared_options(self._argv[1:])
-        # -c looks for modules where the process stands, and there may be a checkout of ours: this package's place instead
+        # -c looks for modules where the process stands, and a checkout of ours may stand there
         folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         code = (
             f"import sys; sys.path[0] = {folder!r}; from seiscomp_dlloc.seiscomp_app.engineprocess import main; "
