@@ -11,7 +11,7 @@ Frames are those of :mod:`seiscomp_dlloc.worker.protocol`; one request at a time
 * ``{"kind": "inventory", "id"}``: ``{"kind": "inventory", "id"}`` with the blob ``xml``, or ``end`` with ``error``.
 * ``{"kind": "ping"}``: ``pong``, with the versions that ``hello``, the first frame, has, too.
 
-The records of a ``data`` frame are of one length. A RecordStream that waits for its server holds the interpreter, so
+The records of a ``data`` frame are of one ``length`` (bytes). A RecordStream that waits for its server holds the interpreter, so
 nothing can be said meanwhile: each record goes out as it comes (those of files in bundles), and who asks kills this
 process when the time is over.
 
@@ -139,6 +139,9 @@ class Helper(client.Application):  # type: ignore[misc]
         complaints.take()
         url = str(header.get("url") or "") or str(self.recordStreamURL())
         streams, start, end = _wanted(header, follow)
+        if not follow and start >= end:
+            # Nothing of it has been recorded yet; a server would wait for it
+            return ""
         service = url.partition("://")[0] if "://" in url else "file"
         source = _opened(url, service, complaints)
         source.setDataHint(core.Record.SAVE_RAW)
@@ -173,8 +176,8 @@ class Helper(client.Application):  # type: ignore[misc]
         source.close()
 
     def _flush(self, identifier: Any, waiting: Dict[int, List[bytes]]) -> None:
-        for packed in waiting.values():
-            self._send({"kind": "data", "id": identifier}, {"mseed": b"".join(packed)})
+        for length, packed in waiting.items():
+            self._send({"kind": "data", "id": identifier, "length": length}, {"mseed": b"".join(packed)})
         waiting.clear()
 
     # Inventory
@@ -261,8 +264,6 @@ def _wanted(header: Header, follow: bool) -> Tuple[List[Tuple[str, str, str, str
     if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in (start, end)):
         raise RequestError("start and end: are no POSIX seconds")
     end = float(end) if follow else min(float(end), time.time())
-    if not follow and float(start) >= end:
-        raise RequestError("start: is not before end and now")
     return [(codes[0], codes[1], codes[2], codes[3]) for codes in streams], float(start), end
 
 

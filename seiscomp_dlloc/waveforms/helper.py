@@ -181,16 +181,20 @@ class Helper:
                     log.warning("recordstream helper %d: %s", self._process.pid, text)
 
     def kill(self) -> None:
-        """End it and all that it started."""
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """End it and all that it started; from any thread. Who reads hears that it has died."""
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def close(self) -> None:
+        """End it for good: for the one who talks to it."""
+        self.kill()
         self._words.join(1.0)
-        if threading.current_thread() is not self._words:
-            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
 class HelperPool:
@@ -224,7 +228,7 @@ class HelperPool:
                 gone = [helper for helper in self._idle if not helper.alive]
                 self._idle = [helper for helper in self._idle if helper.alive]
                 for helper in gone:
-                    helper.kill()
+                    helper.close()
                 if self._idle or len(self._busy) < self._most:
                     break
                 if not self._changed.wait(max(limit - time.monotonic(), 0.0)) and time.monotonic() >= limit:
@@ -239,7 +243,7 @@ class HelperPool:
         """Give a helper back; one that is not ``usable`` is killed."""
         keep = usable and helper.alive and time.monotonic() - helper.started < self._age_s
         if not keep:
-            helper.kill()
+            helper.close()
         with self._changed:
             self._busy.discard(helper)
             if keep and not self._closed and len(self._idle) < 2:
@@ -250,17 +254,19 @@ class HelperPool:
                     self._spare()
             self._changed.notify()
         if keep:
-            helper.kill()
+            helper.close()
 
     def close(self) -> None:
         """End all of them."""
         with self._changed:
             self._closed = True
-            helpers = [*self._idle, *self._busy]
+            idle, busy = list(self._idle), list(self._busy)
             self._idle.clear()
             self._changed.notify_all()
-        for helper in helpers:
+        for helper in busy:
             helper.kill()
+        for helper in idle:
+            helper.close()
 
     def _spare(self) -> None:
         if not self._closed and not self._idle and len(self._busy) < self._most:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +124,28 @@ def decode(parts: Iterable[Part]) -> tuple[Stream, list[Dropped]]:
     for part in kept:
         stream += part.stream
     return stream, dropped
+
+
+class Record(NamedTuple):
+    """One record, still packed: its channel, times (POSIX s) of its first sample and of one step behind its last."""
+
+    seed_id: str
+    start: float
+    end: float
+    content: bytes
+
+
+def split(content: bytes) -> list[Record]:
+    """Records of one length, one by one; damaged ones and those without samples are left out.
+
+    Raises :class:`NotMiniSeedError` where there is none, or where they are not all of one length.
+    """
+    table = _scan(np.frombuffer(content, np.uint8), lenient=True)
+    if table is None:
+        raise NotMiniSeedError("is no miniSEED of one record length")
+    names = [table.seed_ids[code] for code in table.codes]
+    contents = map(bytes, table.raw)
+    return [Record(*row) for row in zip(names, table.start.tolist(), table.end.tolist(), contents, strict=True)]
 
 
 def _decode_channels(part: Part) -> tuple[Stream, list[Dropped]]:

@@ -63,9 +63,6 @@ class RecordstreamSource(WaveformSource):
     def fetch(self, selection: Selection, starttime: float, endtime: float, limit: float) -> Acquired:
         """As :meth:`get_waveforms`, by ``limit`` (monotonic s), uncut. Raises WaveformReadError."""
         streams = self.streams(selection, starttime, endtime)
-        if starttime >= time.time():
-            # Nothing has been recorded yet
-            return decoded([], self.address, "")
         request = {
             "kind": "records",
             "streams": [list(codes) for codes in streams],

@@ -1,24 +1,28 @@
 """Waveforms and inventory of the host: the helper's, shared by all profiles and jobs."""
 
 import logging
+import statistics
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 from obspy import Inventory
 
 from ..channels import ACCELERATION_INSTRUMENTS, BANDS, VELOCITY_INSTRUMENTS
 from ..errors import DllocError, SettingError
+from ..waveforms.follow import Follower
 from ..waveforms.helper import HelperError, HelperPool
 from ..waveforms.recordstream import EXPIRY_S, Codes, RecordstreamSource
+from ..waveforms.ring import Ring, RingSource
 from .acquire import Opened
 from .config import WorkerConfig
 
 _INVENTORY_S = 60.0
 _AGAIN_S = 60.0
 _CATALOGUES = 6
-_POLL_S = 1.0
+_POLL_S, _RING_POLL_S = 1.0, 0.1
 _INSTRUMENTS = VELOCITY_INSTRUMENTS + ACCELERATION_INSTRUMENTS
 _BANDS = BANDS[: BANDS.index("L")]
 
@@ -33,7 +37,10 @@ class HostData:
         self._lock = threading.Lock()
         self._inventory_lock = threading.Lock()
         self._pool: HelperPool | None = None
+        self._ring_s = config.ring_s
         self._opened: dict[str, Opened] = {}
+        self._rings: dict[str, RingSource] = {}
+        self._followed: dict[str, tuple[RingSource, list[Codes]]] = {}
         self._catalogues: OrderedDict[Any, Catalogue] = OrderedDict()
         self._inventory = b""
         self._read_at = 0.0
@@ -45,8 +52,36 @@ class HostData:
         pool = self._helpers()
         with self._lock:
             if url not in self._opened:
-                self._opened[url] = Opened(RecordstreamSource(url=url, pool=pool, channels=self.channels), _POLL_S)
+                plain = RecordstreamSource(url=url, pool=pool, channels=self.channels)
+                opened = Opened(plain, _POLL_S)
+                if self._ring_s > 0:
+                    opened.source = self._rings[url] = self._ring(pool, plain, opened)
+                self._opened[url] = opened
             return self._opened[url]
+
+    def _ring(self, pool: HelperPool, plain: RecordstreamSource, opened: Opened) -> RingSource:
+        """A ring before ``plain``; memory may be asked more often than a server."""
+
+        def changed(state: str) -> None:
+            opened.poll_s = _RING_POLL_S if state == "following" else _POLL_S
+
+        ring = Ring(self._ring_s)
+        return RingSource(ring, Follower(pool.command, plain.url, ring, changed), plain)
+
+    def follow(self, profile: str, where: str, key: Any, stations: Iterable[str]) -> None:
+        """Keep the present channels of ``stations`` (NET.STA), of the inventory ``key``, in the ring for a profile."""
+        self.opened(where)
+        now = time.time()
+        with self._lock:
+            source, catalogue = self._rings.get(where.partition(":")[2]), self._catalogues.get(key)
+            if source is None or catalogue is None:
+                return
+            names = [station.partition(".") for station in stations]
+            codes = [codes for network, _, name in names for codes in catalogue.of(network, name, now, now)]
+            self._followed[profile] = source, codes
+            wanted = [codes for other, listed in self._followed.values() if other is source for codes in listed]
+        if wanted:
+            source.follower.follow(wanted)
 
     def _helpers(self) -> HelperPool:
         if not self._command:
@@ -109,13 +144,29 @@ class HostData:
         return []
 
     def report(self) -> dict[str, Any] | None:
-        """State of the ring, for the worker's status; None where there is none."""
-        return None
+        """State of the rings, for the worker's status; None where there is none."""
+        with self._lock:
+            sources = list(self._rings.values())
+        if not sources:
+            return None
+        now = time.time()
+        ends = [end for source in sources for end in source.ring.ends()]
+        return {
+            "state": ", ".join(source.follower.state for source in sources),
+            "channels": f"{len(ends)} of {sum(len(source.follower.streams) for source in sources)}",
+            "seconds": round(max(source.ring.seconds() for source in sources)),
+            "MiB": round(sum(source.ring.held_bytes for source in sources) / 2**20, 1),
+            "delay_s": round(max(now - statistics.median(ends), 0.0), 1) if ends else None,
+            "trouble": "; ".join(source.follower.trouble for source in sources if source.follower.trouble) or None,
+        }
 
     def close(self) -> None:
         """End the helpers."""
         with self._lock:
             pool, self._pool = self._pool, None
+            sources = list(self._rings.values())
+        for source in sources:
+            source.close()
         if pool is not None:
             pool.close()
 

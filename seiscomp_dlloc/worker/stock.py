@@ -18,6 +18,7 @@ from ..errors import DllocError, InventoryError, SettingError
 from ..formats.inventory import read_inventory
 from ..locate import Locator
 from ..model import Model, load
+from ..network import inventory_stations, stations_to_fetch
 from ..solution import Options
 from ..waveforms import open_source
 from ..waveforms.factory import is_recordstream
@@ -93,6 +94,7 @@ class Stock:
         self._locators: _Cache[Locator] = _Cache(_LOCATORS)
         self._sources: _Cache[Opened] = _Cache(_SOURCES)
         self.host = HostData(config)
+        self._followed: dict[str, tuple[Any, str]] = {}
         self._signatures: dict[str, tuple[float, tuple[int, ...]]] = {}
         self.problems: dict[str, str] = {}
 
@@ -102,7 +104,9 @@ class Stock:
             try:
                 model = self.model(profile.model)
                 if profile.inventory or is_recordstream(profile.waveforms):
-                    self._locator(model, *self._inventory_of(profile.inventory, None, profile.waveforms))
+                    inventory, key = self._inventory_of(profile.inventory, None, profile.waveforms)
+                    self._locator(model, inventory, key)
+                    self._follow(profile, model, inventory, key)
                 if profile.waveforms:
                     self.source(profile.waveforms)
                 self.problems.pop(profile.name, None)
@@ -141,6 +145,8 @@ class Stock:
         wanted = request.waveforms or profile.waveforms
         inventory, key = self._inventory_of(where, request.inventory_blob, wanted)
         locator = self._locator(model, inventory, key)
+        if not (request.model or request.inventory or request.inventory_blob or request.waveforms):
+            self._follow(profile, model, inventory, key)
         if request.fixed_depth_km is not None:
             locator = locator.with_options(Options(fixed_depth_km=request.fixed_depth_km, batch_size=1))
         if request.waveform_blob is not None:
@@ -212,6 +218,14 @@ class Stock:
         if is_recordstream(waveforms):
             self.host.learn(key, inventory)
         return inventory, key
+
+    def _follow(self, profile: ProfileConfig, model: Model, inventory: Inventory, key: Any) -> None:
+        """Keep recent data of the profile's stations at hand, where they are the host's."""
+        if not is_recordstream(profile.waveforms) or self._followed.get(profile.name) == (key, model.sha256):
+            return
+        stations = stations_to_fetch(model.passport, inventory_stations(inventory, time.time()))
+        self.host.follow(profile.name, profile.waveforms, key, [station.id for station in stations])
+        self._followed[profile.name] = key, model.sha256
 
     def _locator(self, model: Model, inventory: Inventory, key: Any) -> Locator:
         return self._locators.get(
