@@ -26,6 +26,8 @@ _ASK_AGAIN_S = 2.0
 _ANSWERS = 8
 _MOST_SAMPLES = 16_000_000
 
+_Window = tuple[Selection, float, float]
+
 
 @dataclass
 class _Channel:
@@ -159,7 +161,9 @@ class RingSource(WaveformSource):
     def __init__(self, ring: Ring, follower: Follower, older: RecordstreamSource):
         self.ring, self.follower, self._older = ring, follower, older
         self._decoded: OrderedDict[tuple[str, float, float], tuple[int, Stream]] = OrderedDict()
-        self._answers: OrderedDict[tuple[Selection, float, float], tuple[float, Acquired]] = OrderedDict()
+        self._answers: OrderedDict[tuple[Selection, float, float], tuple[float, Acquired | WaveformReadError]] = (
+            OrderedDict()
+        )
         self._lock = threading.Lock()
 
     def by(self, limit: float) -> WaveformSource:
@@ -232,22 +236,23 @@ class RingSource(WaveformSource):
         """
         key = (selection, starttime, endtime)
         with self._lock:
-            asked, known = self._answers.get(key, (float("-inf"), None))
-        if known is not None and time.monotonic() - asked < _ASK_AGAIN_S:
-            return Acquired(_copied(known.stream), known.dropped)
-        source = self._older if limit is None else self._older.by(limit)
-        try:
-            acquired = source.get_waveforms((".".join(p) for p in selection.patterns), starttime, endtime)
-        except WaveformReadError as error:
-            if not partly:
-                raise
-            acquired = Acquired(Stream(), (Dropped(self._older.address, str(error)),))
-        with self._lock:
-            self._answers[key] = time.monotonic(), Acquired(_copied(acquired.stream), acquired.dropped)
-            self._answers.move_to_end(key)
-            while len(self._answers) > _ANSWERS:
-                self._answers.popitem(last=False)
-        return acquired
+            asked, answer = self._answers.get(key, (float("-inf"), None))
+        if answer is None or time.monotonic() - asked > _ASK_AGAIN_S:
+            source = self._older if limit is None else self._older.by(limit)
+            try:
+                answer = source.get_waveforms((".".join(p) for p in selection.patterns), starttime, endtime)
+            except WaveformReadError as error:
+                answer = error
+            with self._lock:
+                self._answers[key] = time.monotonic(), answer
+                self._answers.move_to_end(key)
+                while len(self._answers) > _ANSWERS:
+                    self._answers.popitem(last=False)
+        if isinstance(answer, Acquired):
+            return Acquired(_copied(answer.stream), answer.dropped)
+        if not partly:
+            raise answer
+        return Acquired(Stream(), (Dropped(self._older.address, str(answer)),))
 
     def close(self) -> None:
         """Stop following."""
