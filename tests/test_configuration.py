@@ -14,7 +14,7 @@ from lxml import etree
 from seiscomp_dlloc.install.description import OPTIONS, REFERENCES, defaults_cfg, write
 from seiscomp_dlloc.settings.cfg import read_cfg
 from seiscomp_dlloc.settings.layout import HostLayout
-from seiscomp_dlloc.settings.parameters import GROUPS, PARAMETERS, Parameter
+from seiscomp_dlloc.settings.parameters import BINDING, GROUPS, PARAMETERS, Parameter
 from seiscomp_dlloc.settings.values import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def described() -> dict[str, etree._Element]:
             elif child.tag == "struct":
                 yield from walk(child, f"{prefix}$name.")
 
-    (configuration,) = etree.parse(XML).getroot().iter("configuration")
+    (configuration,) = etree.parse(XML).getroot().iterfind("module/configuration")
     rows = list(walk(configuration, ""))
     assert len(rows) == len(dict(rows)), "no key stands there twice"
     return dict(rows)
@@ -147,7 +147,13 @@ def test_an_installation_may_state_defaults_of_its_own_and_only_of_settings_that
 def test_what_the_manual_calls_a_setting_is_one():
     named = set(re.findall(r":confval:`([^`]+)`", MANUAL.read_text("utf-8")))
     assert named
-    assert named <= set(ids)
+    assert named <= {*ids, *(parameter.key for parameter in BINDING)}
+
+
+def test_the_binding_is_described_as_the_table_has_it():
+    elements = etree.parse(XML).getroot().findall("binding[@module='dlloc']/configuration/parameter")
+    stated = [(e.get("name"), e.get("type"), e.get("default"), e.findtext("description")) for e in elements]
+    assert stated == [(p.key, p.type, p.default, p.description) for p in BINDING]
 
 
 def test_settings_that_documents_name_exist():

@@ -17,11 +17,11 @@ class Module(seiscomp.kernel.Module):
         seiscomp.kernel.Module.__init__(self, env, env.moduleName(__file__))
 
     def updateConfigProxy(self):  # noqa: N802 - the host's name
-        """Settings are read from files: nothing goes into the database."""
+        """Bindings go into the database with those of the other modules."""
         return "trunk"
 
     def updateConfig(self):  # noqa: N802 - the host's name
-        """No bindings."""
+        """Settings are read from files."""
         return 0
 
     def supportsAliases(self):  # noqa: N802 - the host's name

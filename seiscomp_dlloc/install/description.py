@@ -12,7 +12,7 @@ from pathlib import Path
 from lxml import etree
 
 from ..formats.atomic import write_atomically
-from ..settings.parameters import GROUPS, PARAMETERS, Parameter
+from ..settings.parameters import BINDING, GROUPS, PARAMETERS, Parameter
 
 PROFILE_GROUP = "profile.$name"
 
@@ -71,6 +71,11 @@ def description_xml() -> bytes:
         if argument:
             attributes["argument"] = argument
         _describe(etree.SubElement(own, "option", attributes), text)
+    binding = etree.SubElement(root, "binding", module="dlloc")
+    _describe(binding, "What the locator does with a station. A station without a binding is used.")
+    bound = etree.SubElement(binding, "configuration")
+    for parameter in BINDING:
+        _parameter(bound, parameter)
     etree.indent(root, "\t")
     document: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return document

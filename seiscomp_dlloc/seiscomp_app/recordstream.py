@@ -41,6 +41,7 @@ from seiscomp import logging as host_logging
 from .. import __version__
 from ..errors import ProtocolError
 from ..worker.protocol import Blobs, Decoder, Header, encode, error_message
+from .bindings import excluded_stations, leave_out
 from .objects import host_time, optional
 
 SETTING = "setting 'recordstream' of the host (global.cfg, dlloc.cfg) or the profile's 'recordstream:URL'"
@@ -200,8 +201,11 @@ class Helper(client.Application):  # type: ignore[misc]
             database = io.DatabaseInterface.Open(uri)
             if database is None:
                 raise RequestError(f"inventory: no connection to {where}: {complaints.take()}")
-            client.Inventory.Instance().load(datamodel.DatabaseQuery(database))
+            query = datamodel.DatabaseQuery(database)
+            client.Inventory.Instance().load(query)
             found = client.Inventory.Instance().inventory()
+            if found is not None:
+                leave_out(found, excluded_stations(query, self.configModuleName()))
         else:
             folder = os.path.join(os.environ.get("SEISCOMP_ROOT", ""), "etc", "inventory")
             where = f"{folder}, where 'database' and 'database.inventory' are not set"

@@ -274,3 +274,14 @@ PARAMETERS: Tuple[Parameter, ...] = (
 )
 
 BY_KEY = {parameter.key: parameter for parameter in PARAMETERS}
+
+BINDING = (
+    Parameter(
+        "enable",
+        "boolean",
+        "true",
+        "Use this station. If not, the locator does as if it were not in the inventory. Counts for profiles that take "
+        "the host's inventory.",
+    ),
+)
+"""Settings of a station's binding."""
