@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import heads, representations, trust
 from .channels import ChannelIndex
 from .errors import EventError, NoWaveforms
-from .firstbreak import LTA_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
+from .firstbreak import LTA_S, PEAK_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
 from .network import inventory_stations, match_network
 from .passport import Passport
 from .preprocess import condition
@@ -76,15 +76,21 @@ class Located:
     image: LocationImage | None = None
 
 
-def required_window(trigger: Trigger, passport: Passport, magnitude: bool = True) -> tuple[float, float]:
+FOUND_AFTER_S = SEARCH_AFTER_S + PEAK_S + 1.0
+"""Data up to so long after the trigger's time tell the first break of a trigger without picks; a second for filters."""
+
+
+def required_window(
+    trigger: Trigger, passport: Passport, magnitude: bool = True, known: float | None = None
+) -> tuple[float, float]:
     """Start and end (POSIX s) of the waveforms that locating ``trigger`` needs.
 
-    The first break lies at the earliest pick in use, else from 15 s before to 30 s after the trigger's time; the
-    model's window starts the pre-trigger time before it. Before that: filter warm-up and STA/LTA's long window. With
-    ``magnitude``, and unless the model wants filtered waveforms, half a minute more for ML.
+    The first break lies at the earliest pick in use, else from 15 s before to 30 s after the trigger's time, unless it
+    is ``known`` (POSIX s); the model's window starts the pre-trigger time before it. Before that: filter warm-up and
+    STA/LTA's long window. With ``magnitude``, and unless the model wants filtered waveforms, half a minute more for ML.
     """
     settings = passport.preprocessing
-    times = [pick.time for pick in trigger.picks if pick.used]
+    times = [pick.time for pick in trigger.picks if pick.used] if known is None else [known]
     earliest = min(times) if times else trigger.time - SEARCH_BEFORE_S
     latest = earliest if times else trigger.time + SEARCH_AFTER_S
     before = max(settings.pretrigger_s, LTA_S + STA_S) + settings.warmup_s + 1.0
@@ -180,6 +186,13 @@ class Locator:
                 yield from self._answer(batch)
                 batch = []
         yield from self._answer(batch)
+
+    def first_break(self, trigger: Trigger, stream: Any) -> float | None:
+        """When the model's window would have its anchor (POSIX s); None where ``stream`` does not tell.
+
+        Raises InputErrors only.
+        """
+        return self._prepare(Job(trigger, stream)).anchor
 
     # Before the model
 

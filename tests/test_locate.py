@@ -13,7 +13,7 @@ from samples import passport_document
 from seiscomp_dlloc import heads, representations
 from seiscomp_dlloc.errors import ModelError, WaveformReadError
 from seiscomp_dlloc.geometry import LocalFrame
-from seiscomp_dlloc.locate import Job, Locator, Options, locate, locate_many, required_window
+from seiscomp_dlloc.locate import FOUND_AFTER_S, Job, Locator, Options, locate, locate_many, required_window
 from seiscomp_dlloc.passport import Passport
 from seiscomp_dlloc.records import Pick, Trigger
 from seiscomp_dlloc.traveltimes import LayeredTravelTimes
@@ -380,6 +380,27 @@ def test_the_required_window_holds_all_that_is_used(model, stream):
     whole, part = locate(PICKED, stream, INVENTORY, model), locate(PICKED, cut, INVENTORY, model)
     assert part.accepted
     assert part.hypocenter.time == pytest.approx(whole.hypocenter.time, abs=1e-6)
+
+
+def test_without_picks_the_window_ends_where_the_first_break_says_once_the_search_for_it_is_over(model, stream):
+    locator = Locator(model, INVENTORY)
+    begin, latest = required_window(TRIGGER, model.passport, magnitude=False)
+    found = stream.slice(obspy.UTCDateTime(begin), obspy.UTCDateTime(TRIGGER.time + FOUND_AFTER_S - 1.0))
+    anchor = locator.first_break(TRIGGER, found)
+    assert anchor == pytest.approx(locator.first_break(TRIGGER, stream), abs=1e-6)
+    start, end = required_window(TRIGGER, model.passport, magnitude=False, known=anchor)
+    assert begin <= start < anchor < end < latest - 20.0
+    enough = max(end, TRIGGER.time + FOUND_AFTER_S)
+    whole = locator.locate(TRIGGER, stream)
+    part = locator.locate(TRIGGER, stream.slice(obspy.UTCDateTime(begin), obspy.UTCDateTime(enough)))
+    assert whole.accepted
+    assert part.accepted
+    for name in ("latitude", "longitude", "depth_km", "time"):
+        assert getattr(part.hypocenter, name) == pytest.approx(getattr(whole.hypocenter, name), abs=1e-6), name
+    quiet = stream.copy()
+    for trace in quiet:
+        trace.data = np.zeros_like(trace.data)
+    assert locator.first_break(TRIGGER, quiet) is None
 
 
 def test_details_for_figures_come_along(model, stream):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import obspy
 import pytest
-from workers import DEMO, EVENTS, PATIENCE_S, Answers, RunningWorker, alive, job, mute_server, until
+from workers import DEMO, EVENTS, PATIENCE_S, SHORT_S, Answers, RunningWorker, alive, job, mute_server, until
 
 from seiscomp_dlloc.errors import WorkerTimeout, WorkerUnavailable
 from seiscomp_dlloc.worker.client import Client
@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def worker() -> Iterator[RunningWorker]:
-    running = RunningWorker("--jobs", "1", "--queue", "2").start()
+    running = RunningWorker("--jobs", "1", "--queue", "2", cut_s=SHORT_S).start()
     yield running
     running.end()
 

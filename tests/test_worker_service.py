@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from workers import DEMO, EVENTS, PATIENCE_S, Answers, RunningWorker, job, mute_server, until
+from workers import DEMO, EVENTS, PATIENCE_S, SHORT_S, Answers, RunningWorker, job, mute_server, until
 
 from seiscomp_dlloc.bundle import BundleStore, differences, read_bundle, replay
 from seiscomp_dlloc.errors import ProtocolError, SettingError, WorkerUnavailable
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[RunningWorker]:
-    running = RunningWorker("--jobs", "2", "--queue", "8").start().ready()
+    running = RunningWorker("--jobs", "2", "--queue", "8", cut_s=SHORT_S).start().ready()
     yield running
     running.end()
 
@@ -61,7 +61,7 @@ def test_a_job_gets_the_hypocentre_that_the_locator_gives_without_a_worker(worke
     [trigger] = [t for t in read_triggers(EVENTS).triggers if t.origin_id.endswith("theoretical-2")]
     model, inventory = load(resolve(DEFAULT), "cpu", threads=1), read_inventory(DEMO / "stations.xml")
     start, end = required_window(trigger, model.passport)
-    stream = open_source(DEMO / "waveforms.mseed").get_waveforms(["*.*.*.*"], start, end).stream
+    stream = open_source(worker.waveforms).get_waveforms(["*.*.*.*"], start, end).stream
     wanted = as_json(Locator(model, inventory).locate(trigger, stream))
     assert header["status"] == wanted["status"] == "accepted"
     for key in ("latitude", "longitude", "depth_km", "time", "peak", "used_stations"):
@@ -101,7 +101,7 @@ def test_options_of_a_job_are_its_own(worker):
 def test_waveforms_and_inventory_may_come_with_the_job(worker):
     blobs = {
         "event": EVENTS,
-        "waveforms": (DEMO / "waveforms.mseed").read_bytes(),
+        "waveforms": worker.waveforms.read_bytes(),
         "inventory": (DEMO / "stations.xml").read_bytes(),
     }
     options = {"waveforms": "/nowhere", "inventory": "/nowhere"}
@@ -183,7 +183,7 @@ def test_a_source_that_is_not_there_fails_the_job_and_names_it(worker):
 def test_several_jobs_run_at_once_and_one_that_waits_for_data_keeps_no_other(worker):
     answers = Answers()
     for n in range(4):
-        # The demo is of 2030: its window has not come to its end yet
+        # The demo is of 2030: what its records lack may come yet
         answers.ask(worker.client, f"waits {n}", 8.0, wait="complete", number=1 + n % 3)
     until(lambda: worker.status()["jobs"]["waiting"] == 4)
     assert worker.locate("quick", number=3)[0]["status"] == "accepted"

@@ -11,7 +11,7 @@ from obspy import Stream, Trace, UTCDateTime
 
 from seiscomp_dlloc.errors import WaveformReadError
 from seiscomp_dlloc.waveforms.base import Acquired, Selection, WaveformSource
-from seiscomp_dlloc.worker.acquire import STALLED_S, Opened, Progress, Window, gather
+from seiscomp_dlloc.worker.acquire import STALLED_S, Later, Opened, Progress, Window, gather
 from seiscomp_dlloc.worker.running import Cancelled, Running, Slots
 
 STATIONS = ("XX.A", "XX.B", "XX.C")
@@ -91,6 +91,49 @@ def test_a_window_that_ends_later_is_not_asked_for_again_and_again():
     gathered = gather(Opened(source, poll_s=0.01), wanted, running(), Slots(1), True, 0.1)
     assert gathered.complete
     assert source.calls <= 2
+
+
+def test_a_window_whose_end_the_data_tell_is_waited_for_no_longer_than_that():
+    begun = time.time()
+    wanted = Window(STATIONS, begun - 60.0, begun + 60.0)
+    source = Growing(lambda call: stream(wanted.start, dict.fromkeys(STATIONS, begun - 20.0 + 10.0 * min(call, 2))))
+    asked: list[float] = []
+
+    def end(there: Stream) -> float:
+        asked.append(float(there[0].stats.endtime))
+        return begun - 3.0 if len(asked) == 1 else begun
+
+    job = running(30.0)
+    gathered = gather(Opened(source, poll_s=0.01), wanted, job, Slots(1), True, 0.1, Later(begun - 5.0, end))
+    assert gathered.complete
+    assert len(asked) == 1, "asked once, when the data reached the time"
+    assert asked[0] >= begun - 6.0
+    assert job.left_s > 15.0
+
+
+def test_data_that_do_not_tell_the_windows_end_leave_it_as_it_is():
+    wanted = window(ago=5.0)
+    source = Growing(lambda call: stream(wanted.start, dict.fromkeys(STATIONS, wanted.start + min(4.0 * call, 10.0))))
+    later = Later(wanted.start + 3.0, lambda there: None)
+    gathered = gather(Opened(source, poll_s=0.01), wanted, running(), Slots(1), True, 0.1, later)
+    assert gathered.complete
+    assert source.calls == 3
+    # Nor does one that lies behind it make the window longer
+    later = Later(wanted.start + 3.0, lambda there: wanted.end + 1000.0)
+    assert gather(Opened(source, poll_s=0.01), wanted, running(), Slots(1), True, 0.1, later).complete
+
+
+def test_the_data_are_not_asked_for_the_windows_end_before_they_reach_so_far():
+    wanted = window()
+    source = Growing(
+        lambda call: stream(wanted.start, {**dict.fromkeys(STATIONS, wanted.end), "XX.A": wanted.start + 4.0})
+    )
+
+    def end(there: Stream) -> float:
+        raise AssertionError("XX.A still comes")
+
+    gathered = gather(Opened(source), wanted, running(), Slots(1), False, 0.1, Later(wanted.start + 8.0, end))
+    assert gathered.behind == ("XX.A",)
 
 
 def test_a_failure_is_forgotten_once_data_come_and_raised_where_none_do():

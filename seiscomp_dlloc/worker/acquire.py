@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from obspy import Stream
 
@@ -34,6 +35,17 @@ class Window:
     stations: tuple[str, ...]
     start: float
     end: float
+
+
+@dataclass(frozen=True)
+class Later:
+    """A window whose true end is known only once data reach the time ``at`` (POSIX s).
+
+    ``end`` tells it from these data, None where they do not tell.
+    """
+
+    at: float
+    end: Callable[[Stream], float | None]
 
 
 @dataclass(frozen=True)
@@ -114,10 +126,19 @@ class Opened:
         self._one = threading.Lock()
 
 
-def gather(opened: Opened, window: Window, job: Running, slots: Slots, wait: bool, reserve_s: float) -> Gathered:
+def gather(
+    opened: Opened,
+    window: Window,
+    job: Running,
+    slots: Slots,
+    wait: bool,
+    reserve_s: float,
+    later: Later | None = None,
+) -> Gathered:
     """Waveforms for ``window``; with ``wait``, until they are complete or only ``reserve_s`` of the job's time is left.
 
-    A slot is held while the source is asked, not while data are waited for. Raises WaveformReadError where the source
+    With ``later`` the window ends where the data say, if that is earlier. A slot is held while the source is asked,
+    not while data are waited for. Raises WaveformReadError where the source
     failed to the end, :class:`~.running.Cancelled` where the job is over.
     """
     limit = job.limit - reserve_s
@@ -140,6 +161,9 @@ def gather(opened: Opened, window: Window, job: Running, slots: Slots, wait: boo
         if acquired is not None:
             best = acquired
             progress.note(acquired.stream, now)
+            if later is not None and progress.done(now, later.at):
+                window, later = _narrowed(window, later, acquired.stream, job, slots), None
+                progress.end = window.end
         settled = not wait or time.time() > window.end + SETTLED_S
         # The last look must be over by the limit; it may take twice as long as this one did
         latest = limit - 2.0 * (now - asked) - _LOOK_S
@@ -147,7 +171,8 @@ def gather(opened: Opened, window: Window, job: Running, slots: Slots, wait: boo
             break
         job.state("waiting")
         # Nothing can be complete before the window's end has come
-        job.sleep(min(max(opened.poll_s, window.end - time.time()), max(latest - now, 0.0)))
+        next_s = (window.end if later is None else min(later.at, window.end)) - time.time()
+        job.sleep(min(max(opened.poll_s, next_s), max(latest - now, 0.0)))
         last = time.monotonic() >= latest
     if best is None and error is not None:
         raise error
@@ -160,11 +185,21 @@ def gather(opened: Opened, window: Window, job: Running, slots: Slots, wait: boo
     return Gathered(best, False, behind, f"partial data were used: {many} ended before the window did")
 
 
+def _narrowed(window: Window, later: Later, stream: Stream, job: Running, slots: Slots) -> Window:
+    """The window as far as it is needed, now that the data tell."""
+    job.enter(slots)
+    try:
+        end = later.end(stream)
+    finally:
+        job.leave(slots)
+    return window if end is None else replace(window, end=min(end, window.end))
+
+
 class Progress:
     """How far each station's data have come towards ``end`` (POSIX s), and since when."""
 
     def __init__(self, end: float):
-        self._end = end - REACH_S
+        self.end = end
         self._ends: dict[str, tuple[float, float]] = {}
 
     @property
@@ -182,13 +217,14 @@ class Progress:
             if station not in self._ends or time_ > self._ends[station][0]:
                 self._ends[station] = time_, now
 
-    def behind(self) -> tuple[str, ...]:
-        """Stations whose data do not reach the end, sorted."""
-        return tuple(sorted(station for station, (time_, _) in self._ends.items() if time_ < self._end))
+    def behind(self, end: float | None = None) -> tuple[str, ...]:
+        """Stations whose data do not reach the end, or ``end``, sorted."""
+        wanted = (self.end if end is None else end) - REACH_S
+        return tuple(sorted(station for station, (time_, _) in self._ends.items() if time_ < wanted))
 
-    def done(self, now: float) -> bool:
+    def done(self, now: float, end: float | None = None) -> bool:
         """Whether there is nothing more to wait for: all are there, or but a few that stand still."""
-        behind = self.behind()
+        behind = self.behind(end)
         if not self._ends or 2 * len(behind) > len(self._ends):
             return False
         return all(now - self._ends[station][1] > STALLED_S for station in behind)

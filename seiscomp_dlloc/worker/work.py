@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from xml.sax.saxutils import unescape
 
 import numpy as np
+from obspy import Stream
 
 from ..errors import (
     DllocError,
@@ -24,11 +25,11 @@ from ..errors import (
 from ..formats.plain import as_json, status
 from ..formats.scml import VERSIONS, write_origin_reply, write_scml
 from ..geometry import distance_azimuth
-from ..locate import Job, Located, required_window
+from ..locate import FOUND_AFTER_S, Job, Located, required_window
 from ..network import inventory_stations, stations_to_fetch
 from ..records import Abstention, Dropped, Solution, Station
 from ..trust import LOW_PEAK
-from .acquire import Gathered, Window, gather
+from .acquire import Gathered, Later, Window, gather
 from .answers import empty_answer
 from .config import ProfileConfig, WorkerConfig
 from .keeper import Keeper, Kept
@@ -113,7 +114,8 @@ class Workshop:
             reserve = self._reserve(job.left_s)
             try:
                 wait = request.wait == "complete" and request.waveform_blob is None
-                gathered = gather(tools.opened, window, job, self.fetching, wait, reserve)
+                later = _later(request, tools)
+                gathered = gather(tools.opened, window, job, self.fetching, wait, reserve, later)
             except EventError as failure:
                 error = failure
         job.times["acquired_s"] = time.monotonic() - began
@@ -188,6 +190,19 @@ def _window(request: JobRequest, tools: Tools) -> tuple[Window | None, tuple[Dro
     if not wanted or end <= start:
         return None, far, len(wanted)
     return Window(wanted, start, end), far, len(wanted)
+
+
+def _later(request: JobRequest, tools: Tools) -> Later | None:
+    """How the window's end is told where no pick does: by the first break, once the data that tell it are there."""
+    trigger = request.trigger
+    if any(pick.used for pick in trigger.picks):
+        return None
+
+    def end(stream: Stream) -> float | None:
+        anchor = tools.locator.first_break(trigger, stream)
+        return None if anchor is None else required_window(trigger, tools.model.passport, known=anchor)[1]
+
+    return Later(trigger.time + FOUND_AFTER_S, end)
 
 
 def _far(request: JobRequest, tools: Tools, stations: Sequence[Station]) -> tuple[Dropped, ...]:
