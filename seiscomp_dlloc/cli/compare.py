@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .commands import add_command
 from .locate import finite, nonempty
 from .stdio import printable, say
 
@@ -59,13 +60,7 @@ def _count(text: str) -> int:
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "compare",
-        help="compare our origins with conventional ones",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "compare", "compare our origins with conventional ones", DESCRIPTION, EPILOG)
     parser.add_argument("files", type=nonempty, nargs="+", metavar="FILE", help="origins, QuakeML or SCML")
     parser.add_argument("-o", "--output", type=nonempty, metavar="PAGE", help="write the HTML page to PAGE")
     form = parser.add_mutually_exclusive_group()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import InputError
+from .commands import add_command
 from .locate import add_run_options, nonempty
 
 if TYPE_CHECKING:
@@ -36,13 +37,7 @@ example:
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="locate theoretical events that come with the package",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "demo", "locate the theoretical events of the package", DESCRIPTION, EPILOG)
     parser.add_argument(
         "-o",
         "--output",

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InstallError
 from . import EXIT_EVENTS, EXIT_OK
+from .commands import add_command
 from .locate import nonempty
 from .model import moment
 from .stdio import printable
@@ -29,13 +30,7 @@ exit status:
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="say what is wrong with an installation, and how to mend it",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "doctor", "say what is wrong, and how to mend it", DESCRIPTION, EPILOG)
     add_root(parser)
     parser.add_argument("--time", type=moment, metavar="T", help="epochs of the inventory at this time (default: now)")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")

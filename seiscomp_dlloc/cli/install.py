@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import InstallError
 from . import EXIT_EVENTS, EXIT_OK
+from .commands import add_command
 from .doctor import add_root, report, root_of
 from .locate import nonempty
 
@@ -37,13 +38,7 @@ scolv.cfg and screloc.cfg, and the environment that it made. etc/dlloc.cfg, logs
 
 def register(subparsers: Any) -> None:
     """Add both commands to the parser."""
-    parser = subparsers.add_parser(
-        "install",
-        help="install the plugin into a SeisComP",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "install", "install the plugin into a SeisComP", DESCRIPTION, EPILOG)
     add_root(parser)
     worker = parser.add_argument_group("the worker's environment")
     which = worker.add_mutually_exclusive_group()

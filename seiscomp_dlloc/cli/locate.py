@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from .commands import add_command
+
 DESCRIPTION = """\
 Locates triggered events. For each trigger it fetches the network's waveforms, runs the model and writes an origin
 with uncertainty, magnitude where there is one, and its own judgement: accepted, or abstained with the reason.
@@ -99,13 +101,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "locate",
-        help="locate triggered events from waveforms",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "locate", "locate triggered events from waveforms", DESCRIPTION, EPILOG)
     inputs = parser.add_argument_group("inputs")
     inputs.add_argument(
         "--events", type=nonempty, required=True, metavar="FILE", help="triggered origins, QuakeML or SCML"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import models
 from ..errors import ModelError
 from . import EXIT_EVENTS, EXIT_OK
+from .commands import add_command
 from .locate import count, nonempty
 from .stdio import printable, say
 
@@ -42,13 +43,7 @@ examples:
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "model",
-        help="list, show and check models",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "model", "list, show and check models", DESCRIPTION, EPILOG)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     listing = actions.add_parser("list", help="the bundled models, one per line: name, version, network, file")

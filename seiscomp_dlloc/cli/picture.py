@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import BundleError
 from . import EXIT_OK
+from .commands import add_command
 from .locate import nonempty
 
 DESCRIPTION = """\
@@ -21,12 +22,7 @@ VIEWERS = (("xdg-open",), ("gio", "open"), ("eog",), ("feh",), ("display",))
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "picture",
-        help="show the picture that was kept for an origin",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "picture", "show the picture that was kept for an origin", DESCRIPTION)
     parser.add_argument("origin", type=nonempty, metavar="ORIGIN", help="publicID of an origin of ours")
     parser.add_argument("--config", type=nonempty, metavar="FILE", help="settings file in place of SeisComP's")
     parser.add_argument("--open", action="store_true", help="open it in the desktop's viewer of pictures")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .commands import add_command
 from .locate import add_run_options, nonempty
 
 if TYPE_CHECKING:
@@ -30,13 +31,7 @@ examples:
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "replay",
-        help="locate again what a bundle holds, and compare",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "replay", "locate again what a bundle holds, and compare", DESCRIPTION, EPILOG)
     parser.add_argument("bundle", type=nonempty, metavar="BUNDLE", help="file of the bundle")
     parser.add_argument(
         "--model", type=nonempty, metavar="NAME|FILE", help="the model that answered (default: the bundled one)"

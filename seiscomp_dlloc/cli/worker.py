@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SettingError, WorkerUnavailable
 from ..worker.client import Client
 from . import EXIT_EVENTS, EXIT_OK
+from .commands import add_command
 from .locate import count, nonempty
 
 if TYPE_CHECKING:
@@ -46,13 +47,7 @@ _STOP_S = 15.0
 
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "worker",
-        help="start, stop and watch the resident worker",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "worker", "start, stop and watch the resident worker", DESCRIPTION, EPILOG)
     parser.add_argument("action", choices=("start", "run", "stop", "status"), help="see below")
     parser.add_argument("--socket", type=nonempty, metavar="PATH", help="the worker's socket")
     parser.add_argument("--config", type=nonempty, metavar="FILE", help="settings file in place of SeisComP's")
@@ -211,7 +206,8 @@ def describe(status: dict[str, Any]) -> list[str]:
     for profile in status["profiles"]:
         lines.append(f"profile    {profile['name']}: {profile['problem'] or 'in order'}")
     if status["ring"]:
-        lines.append("ring       " + ", ".join(f"{key} {value}" for key, value in status["ring"].items()))
+        known = [f"{key} {value}" for key, value in status["ring"].items() if value is not None]
+        lines.append(f"ring       {', '.join(known)}")
     lines.append(f"memory     supervisor {memory['supervisor']} MiB, engine {memory['engine'] or '-'} MiB")
     return lines
 
