@@ -25,6 +25,7 @@ _HEAD = 8
 _ASK_AGAIN_S = 2.0
 _ANSWERS = 8
 _MOST_SAMPLES = 16_000_000
+_HEADER = ("network", "station", "location", "channel", "starttime", "sampling_rate")
 
 _Window = tuple[Selection, float, float]
 
@@ -274,5 +275,5 @@ def _samples(stream: Stream) -> int:
 
 
 def _copied(stream: Stream) -> Stream:
-    """Traces of their own, for they are cut in place."""
-    return Stream([Trace(trace.data.copy(), trace.stats.copy()) for trace in stream])
+    """Traces of their own, for they are cut in place; of the header what locating needs, it copies slowly."""
+    return Stream([Trace(trace.data.copy(), {name: trace.stats[name] for name in _HEADER}) for trace in stream])

@@ -388,9 +388,9 @@ def test_a_job_that_waits_is_done_soon_after_its_last_record(
     pushed: list[tuple[float, float]] = []
 
     def feed() -> None:
-        """Each record when its last sample has been recorded."""
+        """Each record a second after its last sample: no job could be done before its window's end."""
         while coming:
-            due = [record for record in coming if record.end <= time.time()]
+            due = [record for record in coming if record.end <= time.time() - 1.0]
             if due:
                 del coming[: len(due)]
                 server.push(b"".join(record.content for record in due))
