@@ -11,9 +11,9 @@ Frames are those of :mod:`seiscomp_dlloc.worker.protocol`; one request at a time
 * ``{"kind": "inventory", "id"}``: ``{"kind": "inventory", "id"}`` with the blob ``xml``, or ``end`` with ``error``.
 * ``{"kind": "ping"}``: ``pong``, with the versions that ``hello``, the first frame, has, too.
 
-The records of a ``data`` frame are of one ``length`` (bytes). A RecordStream that waits for its server holds the interpreter, so
-nothing can be said meanwhile: each record goes out as it comes (those of files in bundles), and who asks kills this
-process when the time is over.
+The records of a ``data`` frame are of one ``length`` (bytes). A RecordStream that waits for its server holds the
+interpreter, so nothing can be said meanwhile: each record goes out as it comes (those of files in bundles), and who
+asks kills this process when the time is over.
 
 What RecordStreams make of ``*`` and ``?`` (SeisComP 7, its sources): ``sdsarchive`` and ``file`` match them in all
 codes; ``slink`` asks with ``?`` in location and channel, an empty location standing for any; ``slink4``, ``caps`` and
@@ -23,26 +23,22 @@ server alone and perhaps the wrong one. Codes without ``*`` and ``?`` are unders
 """
 
 import ctypes
-import glob
 import math
 import os
 import signal
-import struct
-import subprocess
 import sys
-import tempfile
 import time
-from fractions import Fraction
 from typing import Any, Dict, List, Optional, Tuple
 
-from seiscomp import client, core, datamodel, io
-from seiscomp import logging as host_logging
+from seiscomp import client, core, io
 
 from .. import __version__
 from ..errors import ProtocolError
 from ..worker.protocol import Blobs, Decoder, Header, encode, error_message
-from .bindings import excluded_stations, leave_out
-from .objects import host_time, optional
+from .helping import Complaints, RequestError
+from .hostinventory import inventory_of
+from .objects import host_time
+from .packing import miniseed
 
 SETTING = "setting 'recordstream' of the host (global.cfg, dlloc.cfg) or the profile's 'recordstream:URL'"
 
@@ -50,12 +46,6 @@ _FILES = ("file", "sdsarchive")
 _SEEDLINK = ("slink", "slink4", "slink4s")
 _BUNDLE = 1 << 18
 _PR_SET_PDEATHSIG = 1
-_ENCODINGS = {"i": (3, ">i4"), "f": (5, ">f8")}
-_RECORD, _HEAD = 4096, 64
-
-
-class RequestError(Exception):
-    """The request cannot be answered; the text is for the operator."""
 
 
 class Helper(client.Application):  # type: ignore[misc]
@@ -69,7 +59,7 @@ class Helper(client.Application):  # type: ignore[misc]
         self.setRecordStreamEnabled(True)
         self.setLoggingToStdErr(True)
         self._output = output
-        self._complaints: Optional[Complaints] = None
+        self._complaints = Complaints()
 
     def initDatabase(self) -> bool:  # noqa: N802 (the host's name)
         """Later: waveforms need no database."""
@@ -77,7 +67,7 @@ class Helper(client.Application):  # type: ignore[misc]
 
     def run(self) -> bool:
         """Answer requests until stdin ends."""
-        self._complaints = Complaints()
+        self._complaints.listen()
         self._send({"kind": "hello", **self._versions()})
         decoder = Decoder()
         while True:
@@ -93,14 +83,15 @@ class Helper(client.Application):  # type: ignore[misc]
                 self._answer(header)
 
     def _answer(self, header: Header) -> None:
-        identifier, kind = header.get("id"), header["kind"]
+        identifier, kind, complaints = header.get("id"), header["kind"], self._complaints
         error, complete = "", True
+        complaints.take()
         try:
             if kind == "ping":
                 self._send({"kind": "pong", "id": identifier, **self._versions()})
                 return
             if kind == "inventory":
-                self._send({"kind": "inventory", "id": identifier}, {"xml": self._inventory()})
+                self._send({"kind": "inventory", "id": identifier}, {"xml": inventory_of(self, complaints)})
                 return
             if kind not in ("records", "follow"):
                 self._send(
@@ -109,8 +100,9 @@ class Helper(client.Application):  # type: ignore[misc]
                 return
             error = self._acquire(header, kind == "follow")
             complete = not error
-        except RequestError as failure:
-            error, complete = str(failure), False
+        except (RequestError, ProtocolError, RuntimeError, ValueError) as failure:
+            # RuntimeError and ValueError are what the host's exceptions become
+            error, complete = str(failure) or type(failure).__name__, False
         self._send({"kind": "end", "id": identifier, "complete": complete, "error": error[:4000]})
 
     def _send(self, header: Dict[str, Any], blobs: Optional[Blobs] = None) -> None:
@@ -136,8 +128,6 @@ class Helper(client.Application):  # type: ignore[misc]
     def _acquire(self, header: Header, follow: bool) -> str:
         """Send the records; what the host complained of ('' where it did not). Raises RequestError."""
         complaints = self._complaints
-        assert complaints is not None
-        complaints.take()
         url = str(header.get("url") or "") or str(self.recordStreamURL())
         streams, start, end = _wanted(header, follow)
         if not follow and start >= end:
@@ -181,78 +171,6 @@ class Helper(client.Application):  # type: ignore[misc]
             self._send({"kind": "data", "id": identifier, "length": length}, {"mseed": b"".join(packed)})
         waiting.clear()
 
-    # Inventory
-
-    def _inventory(self) -> bytes:
-        """SCML of the inventory: that of ``database.inventory``, of the database, of etc/inventory. RequestError."""
-        complaints = self._complaints
-        assert complaints is not None
-        complaints.take()
-        uri = str(self.databaseURI())
-        # The host's name notwithstanding: true where no file is named
-        if not self.isInventoryDatabaseEnabled():
-            where = "the file of 'database.inventory' or --inventory-db"
-            self.setLoadInventoryEnabled(True)
-            if not self.reloadInventory():
-                raise RequestError(f"inventory: cannot be read from {where}: {complaints.take()}")
-            found = client.Inventory.Instance().inventory()
-        elif uri:
-            where = f"the database {without_password(uri)} (setting 'database')"
-            database = io.DatabaseInterface.Open(uri)
-            if database is None:
-                raise RequestError(f"inventory: no connection to {where}: {complaints.take()}")
-            query = datamodel.DatabaseQuery(database)
-            client.Inventory.Instance().load(query)
-            found = client.Inventory.Instance().inventory()
-            if found is not None:
-                leave_out(found, excluded_stations(query, self.configModuleName()))
-        else:
-            folder = os.path.join(os.environ.get("SEISCOMP_ROOT", ""), "etc", "inventory")
-            where = f"{folder}, where 'database' and 'database.inventory' are not set"
-            found = merged_files(folder)
-        if found is None or found.networkCount() == 0:
-            raise RequestError(f"inventory: no network in {where}")
-        return as_xml(found)
-
-
-def merged_files(folder: str) -> Any:
-    """The inventory of all files in ``folder``, merged by the host's scinv. None without files. Raises RequestError."""
-    paths = sorted(glob.glob(os.path.join(glob.escape(folder), "*.xml")))
-    if not paths:
-        return None
-    with tempfile.TemporaryDirectory(prefix="dlloc-inventory-") as scratch:
-        target = os.path.join(scratch, "inventory.xml")
-        done = subprocess.run(
-            ["scinv", "merge", *paths, "-o", target], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        if done.returncode != 0 or not os.path.exists(target):
-            raise RequestError(f"inventory: 'scinv merge' of the files in {folder} failed ({done.returncode})")
-        client.Inventory.Instance().load(target)
-    return client.Inventory.Instance().inventory()
-
-
-class Complaints:
-    """The errors that the host logs, for RecordStreams end without a word when their server goes."""
-
-    def __init__(self) -> None:
-        self._read, write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(write, False)
-        self._sink = host_logging.FdOutput(write)
-        self._sink.subscribe(host_logging.getGlobalChannel("error"))
-
-    def take(self) -> str:
-        """What was logged since the last time, the last three different lines of it."""
-        data = b""
-        try:
-            while True:
-                more = os.read(self._read, 1 << 16)
-                data = (data + more)[-8000:]
-        except BlockingIOError:
-            pass
-        lines = [line.partition("] ")[2] or line for line in data.decode("utf-8", "replace").splitlines()]
-        return "; ".join(list(dict.fromkeys(line.strip() for line in lines if line.strip()))[-3:])
-
 
 def _wanted(header: Header, follow: bool) -> Tuple[List[Tuple[str, str, str, str]], float, float]:
     """Streams, start and end (POSIX s) of a request. Raises RequestError."""
@@ -290,76 +208,16 @@ def _opened(url: str, service: str, complaints: Complaints) -> Any:
 
 def without_retries(url: str, service: str) -> str:
     """``url``, with SeedLink ending where its server goes: its own reconnection asks for everything again."""
-    if service not in _SEEDLINK or "retries=" in url:
+    if "retries=" in url:
         return url
-    return f"{url}{'&' if '?' in url else '?'}retries=0"
-
-
-def without_password(uri: str) -> str:
-    """``uri`` as it may stand in a log."""
-    scheme, _, rest = uri.partition("://")
-    login, at, place = rest.rpartition("@")
-    return f"{scheme}://{login.partition(':')[0]}{at}{place}" if at else uri
-
-
-def miniseed(record: Any) -> List[bytes]:
-    """miniSEED 2 of a record of the host: its own bytes where it came as that, else written anew, without loss."""
-    raw = record.raw()
-    if raw is not None:
-        packed = raw.numpy().tobytes()
-        # Version 3 begins with MS; where version 2 has a quality, that may have anything
-        if len(packed) >= 128 and packed[6:7] in (b"D", b"R", b"Q", b"M") and packed[:2] != b"MS":
-            return [packed]
-    data = record.data()
-    if data is None or data.size() == 0:
-        return []
-    samples = data.numpy()
-    start = record.startTime()
-    codes = (record.networkCode(), record.stationCode(), record.locationCode(), record.channelCode())
-    return list(_written(codes, start.seconds() * 1000000 + start.microseconds(), record.samplingFrequency(), samples))
-
-
-def _written(codes: Tuple[str, str, str, str], start_us: int, rate: float, samples: Any) -> Any:
-    """Uncompressed records of ``samples`` from ``start_us`` (POSIX microseconds) on, ``rate`` in Hz."""
-    encoding, form = _ENCODINGS["i" if samples.dtype.kind in "iu" else "f"]
-    packed = samples.astype(form)
-    most = (_RECORD - _HEAD) // packed.dtype.itemsize
-    ratio = Fraction(rate).limit_denominator(32767)
-    network, station, location, channel = codes
-    for first in range(0, len(packed), most):
-        part = packed[first : first + most].tobytes()
-        at = start_us + round(first * 1e6 / rate)
-        seconds, microseconds = divmod(at, 1000000)
-        when = time.gmtime(seconds)
-        text = f"000001D {station:<5.5}{location:<2.2}{channel:<3.3}{network:<2.2}".encode("ascii", "replace")
-        head = text + struct.pack(
-            ">HHBBBBHHhhBBBBiHH",
-            when.tm_year, when.tm_yday, when.tm_hour, when.tm_min, when.tm_sec, 0, microseconds // 100,
-            len(part) // packed.dtype.itemsize, ratio.numerator, -ratio.denominator, 0, 0, 0, 2, 0, _HEAD, 48,
-        )  # fmt: skip
-        head += struct.pack(">HHBBBB", 1000, 56, encoding, 1, 12, 0)
-        head += struct.pack(">HHBbBB", 1001, 0, 0, microseconds % 100, 0, 0)
-        yield (head + part).ljust(_RECORD, b"\0")
-
-
-def as_xml(inventory: Any) -> bytes:
-    """SCML of an inventory. Streams without sampling rate get 0: ObsPy's reader wants one."""
-    for network in (inventory.network(i) for i in range(inventory.networkCount())):
-        for station in (network.station(i) for i in range(network.stationCount())):
-            for place in (station.sensorLocation(i) for i in range(station.sensorLocationCount())):
-                for stream in (place.stream(i) for i in range(place.streamCount())):
-                    if optional(stream.sampleRateNumerator) is None or optional(stream.sampleRateDenominator) is None:
-                        stream.setSampleRateNumerator(0)
-                        stream.setSampleRateDenominator(1)
-    with tempfile.TemporaryDirectory(prefix="dlloc-inventory-") as folder:
-        path = os.path.join(folder, "inventory.xml")
-        archive = io.XMLArchive()
-        if not archive.create(path):
-            raise RequestError(f"inventory: {path} cannot be written")
-        archive.writeObject(inventory)
-        archive.close()
-        with open(path, "rb") as handle:
-            return handle.read()
+    if service in _SEEDLINK:
+        return f"{url}{'&' if '?' in url else '?'}retries=0"
+    # combined://slink/host:port;..., SeedLink where no kind is named
+    first, semicolon, rest = url.partition(";")
+    kind, _, place = first.partition("://")[2].rpartition("/")
+    if service == "combined" and kind in ("", *_SEEDLINK) and place and "(" not in first:
+        return f"{first}{'&' if '?' in first else '?'}retries=0{semicolon}{rest}"
+    return url
 
 
 def die_with_parent() -> None:

@@ -351,6 +351,26 @@ def test_seedlink_is_asked_once_without_retries_and_ends(command: str, server: S
     source.close()
 
 
+def test_an_archive_behind_a_server_gives_what_is_old_and_the_server_what_is_new(
+    command: str, server: SeedlinkServer, archive: Path, data: OklahomaData, tmp_path: Path
+):
+    name = data.test_names[0]
+    recorded = data.waveforms(name)[0].stats.starttime.timestamp
+    _, stream = moved(data, name, round(time.time()) - 300.0 - round(recorded))
+    server.push(records(stream, tmp_path))
+    url = f"combined://slink/127.0.0.1:{server.port};sdsarchive/{archive}??rtMax=3600"
+    source = RecordstreamSource(command, url, channels=Catalogue(data.inventory).of)
+    old = source.get_waveforms(patterns(data), recorded + 10.0, recorded + 70.0)
+    same(old.stream, SdsSource(archive).get_waveforms(patterns(data), recorded + 10.0, recorded + 70.0).stream)
+    begin = stream[0].stats.starttime.timestamp + 10.0
+    new = source.get_waveforms(patterns(data), begin, begin + 60.0)
+    same(new.stream, stream.slice(UTCDateTime(begin), UTCDateTime(begin + 60.0)).sort())
+    server.close()
+    with pytest.raises(WaveformReadError, match="Connection refused"):
+        source.get_waveforms(patterns(data), begin, begin + 60.0)
+    source.close()
+
+
 def test_a_lost_connection_is_made_again_and_nothing_is_missing(command: str, server: SeedlinkServer, data, tmp_path):
     name = data.test_names[0]
     start = data.waveforms(name)[0].stats.starttime.timestamp
