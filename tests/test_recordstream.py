@@ -22,8 +22,10 @@ from seiscomp_dlloc.errors import InventoryError, WaveformReadError, WaveformSou
 from seiscomp_dlloc.waveforms import open_source
 from seiscomp_dlloc.waveforms.helper import HelperPool
 from seiscomp_dlloc.waveforms.recordstream import RecordstreamSource
+from seiscomp_dlloc.worker.config import ProfileConfig, WorkerConfig
 from seiscomp_dlloc.worker.hostdata import Catalogue
 from seiscomp_dlloc.worker.launch import WorkerLauncher
+from seiscomp_dlloc.worker.stock import Stock
 
 FAKE = Path(__file__).resolve().parent / "fakehelper.py"
 IDS = ("XX.S01.00.HHZ", "XX.S01.00.HHN", "XX.S02..HHZ")
@@ -268,6 +270,34 @@ def test_the_catalogue_leaves_slow_channels_out_where_there_are_others():
     assert catalogue.of("XX", "A", T0, T0) == [("XX", "A", "", "HHZ")]
     assert catalogue.of("XX", "B", T0, T0) == [("XX", "B", "", "LHZ")]
     assert catalogue.of("XX", "C", T0, T0) == []
+
+
+def test_a_host_that_was_away_and_an_inventory_that_changes_are_taken_up(tmp_path: Path):
+    (tmp_path / "records").write_bytes(b"")
+    profile = ProfileConfig("live", waveforms="recordstream")
+    stock = Stock(WorkerConfig(socket="", recordstream=str(wrapper(tmp_path)), ring_s=600.0, profiles=(profile,)))
+    try:
+        stock.warm()
+        assert "the host's inventory" in stock.problems["live"]
+        (tmp_path / "inventory.xml").write_bytes((DEMO / "stations.xml").read_bytes())
+        stock.warm()
+        assert not stock.problems
+        followed = until(lambda: [row for row in requests(tmp_path) if row["kind"] == "follow"])
+        assert followed[0]["streams"]
+        before = stock.host.inventory()
+        changed = before.replace(b"<Module>", b"<Module>of another day ") + b"<!-- changed -->"
+        (tmp_path / "inventory.xml").write_bytes(changed)
+        assert stock.host.inventory() == before
+        stock.host._read_at -= 1000.0
+        until(lambda: stock.host.inventory() == changed)
+        # A host that fails later leaves what there was
+        (tmp_path / "inventory.xml").unlink()
+        stock.host._read_at -= 1000.0
+        stock.host.inventory()
+        until(lambda: not stock.host._reading)
+        assert stock.host.inventory() == changed
+    finally:
+        stock.close()
 
 
 def test_a_worker_locates_with_waveforms_and_inventory_of_the_host(tmp_path: Path):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .work import Workshop
 
 _BEAT_S = 1.0
+_WARM_AGAIN_S = 30.0
 _CHUNK = 1 << 18
 _PR_SET_PDEATHSIG = 1
 
@@ -75,7 +76,7 @@ class Engine:
         self._workshop: Workshop | None = None
 
     def prepare(self) -> None:
-        """Import what is heavy, load the models, and say so."""
+        """Import what is heavy, load the models, and say so; then keep up with what changes."""
         from .stock import Stock
         from .work import Workshop
 
@@ -84,6 +85,14 @@ class Engine:
         stock.warm()
         self._ready.set()
         self._outbox.send({"kind": "ready", "report": stock.report()})
+        pause = threading.Event()
+        while True:
+            pause.wait(_WARM_AGAIN_S)
+            try:
+                stock.warm()
+            except Exception:
+                # Jobs that need it fail and say so; the others go on
+                log.exception("keeping profiles warm")
 
     def close(self) -> None:
         """End what was started."""

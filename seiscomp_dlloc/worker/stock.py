@@ -99,7 +99,10 @@ class Stock:
         self.problems: dict[str, str] = {}
 
     def warm(self) -> None:
-        """Load every profile's model, inventory and source; what fails is kept in :attr:`problems` by profile."""
+        """Load every profile's model, inventory and source; what fails is kept in :attr:`problems` by profile.
+
+        Done again, it takes what has changed since, so that no job has to wait for it, and tries again what failed.
+        """
         for profile in self._config.profiles:
             try:
                 model = self.model(profile.model)
@@ -111,8 +114,9 @@ class Stock:
                     self.source(profile.waveforms)
                 self.problems.pop(profile.name, None)
             except DllocError as error:
+                if self.problems.get(profile.name) != str(error):
+                    log.error("profile %s: %s", profile.name, error)
                 self.problems[profile.name] = str(error)
-                log.error("profile %s: %s", profile.name, error)
 
     def report(self) -> dict[str, Any]:
         """For the status: models with their hashes and providers, profiles with what is wrong."""
