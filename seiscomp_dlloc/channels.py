@@ -69,6 +69,8 @@ def _epoch(seed_id: str, channel: Any) -> ChannelEpoch:
     if value is not None and not math.isfinite(value):
         value = None
     unit = str(overall.input_units or "") if overall is not None else ""
+    if unit == "None":
+        unit = ""  # what ObsPy writes into StationXML where there is none, as in SeisComP's inventories
     scale, power = parse_unit(unit)
     if not unit:
         power = 2 if seed_id.rsplit(".", 1)[1][1:2] in ACCELERATION_INSTRUMENTS else 1

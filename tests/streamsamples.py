@@ -35,7 +35,7 @@ def channel(
     azimuth: float | None = None,
     dip: float | None = None,
     sensitivity: float | None = 1e9,
-    unit: str = "M/S",
+    unit: str | None = "M/S",
     start: float | None = None,
     end: float | None = None,
     response: Response | None = None,

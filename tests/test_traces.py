@@ -1,5 +1,7 @@
 """Streams as operators have them."""
 
+import io
+
 import numpy as np
 import pytest
 from obspy import Stream, read
@@ -285,6 +287,16 @@ def test_passport_decides_about_counts_and_rates():
 def test_units_of_velocity(unit, scale):
     (block,), _ = collect(stream([A + "Z"]), inventory(channel(A + "Z", unit=unit, sensitivity=4.0)), stations("A"))
     np.testing.assert_allclose(block.data[0, 0], counts(0) / 4.0 * scale, rtol=1e-12)
+
+
+def test_a_unit_that_is_not_stated_survives_stationxml():
+    inv = inventory(channel(A + "Z", unit=None, sensitivity=4.0))
+    written = io.BytesIO()
+    inv.write(written, "STATIONXML")
+    again = read_inventory(io.BytesIO(written.getvalue()))
+    for each in (inv, again):
+        (block,), _ = collect(stream([A + "Z"]), each, stations("A"))
+        np.testing.assert_allclose(block.data[0, 0], counts(0) / 4.0, rtol=1e-12)
 
 
 def test_unit_that_is_no_ground_motion_is_refused():

@@ -111,6 +111,15 @@ def test_from_the_installation_to_scolv(
     picture = Path(str(wait_until(lambda: host.run(program, "picture", ours, check=False).decode().strip(), 60, 1.0)))
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
+    # The analyst's two commands, on what the host has now
+    bundle = picture.parent.parent / f"{picture.stem}.dlloc.zip"
+    assert b"the same" in host.run(program, "replay", bundle)
+    (event,) = host.preferred()
+    (tmp_path / "dumped.xml").write_bytes(host.run("scxmldump", "-d", host.database_uri, "-E", event, "-PAMf"))
+    compared = host.run(program, "compare", tmp_path / "dumped.xml", "-o", tmp_path / "page.html", "--csv").decode()
+    assert ours in compared
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+
     time.sleep(3)
     scolv.click(*EVENTS_TAB)
     time.sleep(1)
