@@ -183,6 +183,24 @@ def test_a_spare_is_kept_warm_and_all_are_ended(make: Make):
         source.get_waveforms(PATTERNS, T0, T0 + 1.0)
 
 
+def test_in_a_calm_one_spare_is_enough_and_an_old_one_gives_way(folder: Path):
+    pool = HelperPool(command("good", folder), age_s=1000.0)
+    taken = [pool.take(time.monotonic() + 10.0) for _ in range(2)]
+    for helper in taken:
+        pool.give(helper, True)
+    assert len(pool._idle) == 2
+    pool.warm()
+    assert len(pool._idle) == 2
+    pool._taken -= 100.0
+    pool.warm()
+    (left,) = pool._idle
+    left.started -= 2000.0
+    pool.warm()
+    assert pool._idle != [left]
+    assert not left.alive
+    pool.close()
+
+
 def test_more_requests_than_helpers_wait_for_their_turn(folder: Path):
     pool = HelperPool(command("good", folder), most=2)
     source = RecordstreamSource(pool=pool)

@@ -24,6 +24,7 @@ _CHUNK = 1 << 18
 _TAIL = 10
 _LONGEST_LINE = 1000
 _SAME_LINE_S = 60.0
+_CALM_S = 60.0
 
 log = logging.getLogger("dlloc.recordstream")
 
@@ -213,11 +214,21 @@ class HelperPool:
         self._busy: set[Helper] = set()
         self._changed = threading.Condition()
         self._closed = False
+        self._taken = float("-inf")
 
     def warm(self) -> None:
-        """Start the spare, in order that the first request finds it. Raises HelperError."""
+        """See that a request finds a spare, and that no more are kept than that in a calm. Raises HelperError."""
+        now = time.monotonic()
         with self._changed:
+            calm = now - self._taken > _CALM_S
+            # The youngest stays: an old one knows old settings
+            good = [helper for helper in self._idle if helper.alive and now - helper.started < self._age_s]
+            keep = good[-1:] if calm else good
+            gone = [helper for helper in self._idle if helper not in keep]
+            self._idle = keep
             self._spare()
+        for helper in gone:
+            helper.close()
 
     def take(self, limit: float) -> Helper:
         """A helper for oneself, by ``limit`` (monotonic s). Raises HelperError and WaveformReadError."""
@@ -233,6 +244,7 @@ class HelperPool:
                     break
                 if not self._changed.wait(max(limit - time.monotonic(), 0.0)) and time.monotonic() >= limit:
                     raise WaveformReadError(f"{shlex.join(self.command)}: all {self._most} helpers are busy")
+            self._taken = time.monotonic()
             helper = self._idle.pop(0) if self._idle else Helper(self.command)
             self._busy.add(helper)
             with contextlib.suppress(HelperError):

@@ -1,5 +1,6 @@
 """Waveforms and inventory of the host: the helper's, shared by all profiles and jobs."""
 
+import contextlib
 import logging
 import statistics
 import threading
@@ -121,6 +122,15 @@ class HostData:
             found, read_at = self._inventory, read_at - EXPIRY_S + _AGAIN_S
         with self._inventory_lock:
             self._inventory, self._read_at, self._reading = found, read_at, False
+
+    def keep_warm(self) -> None:
+        """See that there is a helper for the next request, where any have been needed."""
+        with self._lock:
+            pool = self._pool
+        if pool is not None:
+            # A command that cannot be run has been told, and is by every job
+            with contextlib.suppress(HelperError):
+                pool.warm()
 
     def learn(self, key: Any, inventory: Inventory) -> None:
         """Take the channels of an inventory, named by ``key``, for what may be asked of the host."""

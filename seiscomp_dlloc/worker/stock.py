@@ -103,6 +103,7 @@ class Stock:
 
         Done again, it takes what has changed since, so that no job has to wait for it, and tries again what failed.
         """
+        self.host.keep_warm()
         for profile in self._config.profiles:
             try:
                 model = self.model(profile.model)
