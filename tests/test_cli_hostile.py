@@ -195,7 +195,9 @@ def test_an_interrupt_in_the_middle_ends_in_one_line(scene: Scene, tmp_path: Pat
         text = text.replace(f'publicID="smi:test/origin/{many[number]}"', f'publicID="o{number}"', 1)
     scene.events.write_text(text)
     command = [sys.executable, "-m", "seiscomp_dlloc", *scene.arguments("-o", str(tmp_path / "out.xml"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as run:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
+    # A shell starts what runs behind it with SIGINT ignored, and that is inherited
+    with subprocess.Popen(command, **pipes, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as run:
         assert run.stdout is not None
         for _ in range(3):  # it is at work
             run.stdout.readline()
