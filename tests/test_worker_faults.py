@@ -81,7 +81,8 @@ def test_without_a_launcher_the_client_says_that_the_worker_died(worker: Running
     os.kill(worker.status()["pid"], signal.SIGKILL)
     with pytest.raises(WorkerUnavailable, match="ended before it answered"):
         answers.take("lost")
-    with pytest.raises(WorkerUnavailable, match="has died"):
+    # While the system takes the dead process apart its socket may still be there
+    with pytest.raises(WorkerUnavailable, match=r"has died|ended before it answered"):
         worker.client.ping()
     worker.start()
     assert worker.locate("found")[0]["status"] == "accepted"

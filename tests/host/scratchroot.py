@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+OWN = ("etc/inventory", "etc/key")
+"""Folders that are made here, however the host has them."""
+
 LINKED_WHOLE = ("include", "sbin")
 """Folders of the host that nothing is installed into."""
 
@@ -50,7 +53,7 @@ class ScratchRoot:
             target.mkdir(parents=True, exist_ok=True)
             for entry in sorted((host / name).iterdir()) if (host / name).is_dir() else ():
                 relative = f"{name}/{entry.name}"
-                if relative not in LINKED_ENTRIES and not (target / entry.name).exists():
+                if relative not in (*LINKED_ENTRIES, *OWN) and not (target / entry.name).exists():
                     (target / entry.name).symlink_to(entry)
         for name in LINKED_WHOLE:
             if (host / name).is_dir():
