@@ -17,6 +17,7 @@ from ..network import network_report
 from ..settings.cfg import read_cfg
 from ..settings.layout import HostLayout
 from ..settings.values import Profile, Settings
+from ..waveforms.recordstream import RecordstreamSource
 from ..worker.client import Client, check_path
 from .apply import NEEDED, damaged
 from .interpreter import Interpreter, ask, check_worker
@@ -234,8 +235,6 @@ def inventory_of(profile: Profile, settings: Settings) -> tuple[Inventory, str]:
         return read_inventory(profile.inventory), profile.inventory
     if not settings.worker.recordstream_command:
         raise InstallError("worker.recordstreamCommand is not set")
-    from ..waveforms.recordstream import RecordstreamSource
-
     helper = RecordstreamSource(settings.worker.recordstream_command)
     try:
         return read_inventory(helper.inventory(timeout_s=_HELPER_S)), "the host's inventory"
