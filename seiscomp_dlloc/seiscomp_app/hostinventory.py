@@ -10,7 +10,7 @@ from seiscomp import client, datamodel, io
 
 from .bindings import excluded_stations, leave_out
 from .helping import Complaints, RequestError, without_password
-from .objects import optional
+from .objects import optional, to_xml
 
 
 def inventory_of(app: Any, complaints: Complaints) -> bytes:
@@ -70,12 +70,7 @@ def as_xml(inventory: Any) -> bytes:
                     if optional(stream.sampleRateNumerator) is None or optional(stream.sampleRateDenominator) is None:
                         stream.setSampleRateNumerator(0)
                         stream.setSampleRateDenominator(1)
-    with tempfile.TemporaryDirectory(prefix="dlloc-inventory-") as folder:
-        path = os.path.join(folder, "inventory.xml")
-        archive = io.XMLArchive()
-        if not archive.create(path):
-            raise RequestError(f"inventory: {path} cannot be written")
-        archive.writeObject(inventory)
-        archive.close()
-        with open(path, "rb") as handle:
-            return handle.read()
+    try:
+        return to_xml(inventory)
+    except RuntimeError as error:
+        raise RequestError(f"inventory: {error}") from error
