@@ -15,6 +15,7 @@ MANUALS = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/conventions.md",
+    "docs/host-tests.md",
     "docs/host.md",
     "docs/module.md",
     "docs/promotion.md",
