@@ -1,0 +1,236 @@
+"""Networks that return parameters: x, y, depth, origin time, magnitude, each with its standard deviation.
+
+A :class:`Regressor` joins a trunk (motion to features) and a head (features to parameters), or several such branches
+side by side. It works in standardised units (zero mean and unit variance over the training events), which it holds
+itself, so that :class:`ParameterVector`, the module that is exported, returns km, s and magnitude units.
+
+Where the input is longer than the window that the network sees, the estimate is that of the last window, and
+:meth:`Regressor.curve` gives all of them, one per frame: the evolution of the estimate in Sugiyama et al. (2021).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from seiscomp_dlloc.errors import ModelError, SettingError
+
+from .head import Head
+from .outputs import Outputs, parameter_rows
+from .settings import HeadSettings
+from .shapes import LOG_CENTRE, InputShape
+
+TINY = 1e-20
+
+
+class Trunk(nn.Module):
+    """Motion (batch, layer, frame, row, column) or (batch, layer * component, station, sample) to (batch, features).
+
+    ``layer`` is 1, or 2 with the mask.
+    """
+
+    features: int
+
+
+class Estimates(NamedTuple):
+    """Mean and one standard deviation (batch, parameter) in km, s and magnitude units."""
+
+    mean: torch.Tensor
+    sigma: torch.Tensor
+
+
+class Branch(nn.Module):
+    """One trunk with its head."""
+
+    def __init__(self, trunk: Trunk, settings: HeadSettings, extras: int, parameters: int, uncertainty: bool):
+        super().__init__()
+        self.trunk = trunk
+        self.head = Head(trunk.features, extras, parameters, settings, uncertainty)
+
+    def forward(self, motion: torch.Tensor, extras: torch.Tensor | None) -> torch.Tensor:
+        """(batch, parameters, 2)."""
+        estimate: torch.Tensor = self.head(self.trunk(motion), extras)
+        return estimate
+
+
+class Regressor(nn.Module):
+    """Arrays of :class:`InputShape` to standardised estimates (batch, parameter, 2): mean, log sigma.
+
+    ``window``: frames that the network sees at once. Each branch answers one group of ``outputs``. Branches share no
+    weight, so training them together with an optimiser that works weight by weight (Adam) is training them apart, as
+    long as gradients are not clipped by their common norm.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+    temperature: torch.Tensor
+    starts_s: torch.Tensor
+
+    def __init__(self, branches: Sequence[Branch], shape: InputShape, window: int, outputs: Outputs):
+        super().__init__()
+        if len(branches) != len(outputs.groups):
+            raise ValueError(f"{len(branches)} branches for {len(outputs.groups)} groups of parameters")
+        self.branches, self.input_shape, self.window, self.outputs = nn.ModuleList(branches), shape, window, outputs
+        self.windows = shape.shape[0] - window + 1 if shape.kind == "snapshots" else 1
+        if window < 1 or self.windows < 1:
+            raise SettingError(f"network setting window_frames: {window} does not fit {shape.shape[0]} frames")
+        count = len(outputs.names)
+        self.register_buffer("mean", torch.full((count,), torch.nan))
+        self.register_buffer("scale", torch.ones(count))
+        self.register_buffer("temperature", torch.ones(count))
+        step = 1.0 / shape.rate_hz if shape.kind == "snapshots" else 0.0
+        self.register_buffer("starts_s", torch.arange(self.windows) * step, persistent=False)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the arrays that :meth:`forward` takes, in its order."""
+        return self.input_shape.inputs
+
+    # Estimates
+
+    def _pieces(self, arrays: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        named = dict(zip(self.input_names, arrays, strict=True))
+        motion = arrays[0]
+        layers = [motion, named["mask"]] if "mask" in named else [motion]
+        if self.input_shape.kind == "snapshots":
+            return torch.stack(layers, 1), named.get("log_scale")
+        return torch.cat(layers, 1), named.get("log_scale")
+
+    def _answer(self, stacked: torch.Tensor, log_scale: torch.Tensor | None) -> torch.Tensor:
+        extras: list[torch.Tensor] = []
+        if log_scale is not None:
+            # 0 says that nothing was normalised: no motion
+            extras.append(torch.where(log_scale == 0, torch.zeros_like(log_scale), log_scale - LOG_CENTRE))
+        if self.input_shape.scale == "window":
+            share = stacked.shape[1] // self.input_shape.layers  # the rest is the mask
+            motion = stacked[:, :share]
+            peak = motion.abs().flatten(1).amax(1, keepdim=True).clamp_min(TINY)
+            motion = motion / peak.reshape(-1, *[1] * (stacked.dim() - 1))
+            stacked = torch.cat([motion, stacked[:, share:]], 1)
+            extras.append(torch.where(peak > TINY, torch.log10(peak), torch.zeros_like(peak)))
+        joined = torch.cat(extras, 1) if extras else None
+        return torch.cat([branch(stacked, joined) for branch in self.branches], 1)
+
+    def forward(self, *arrays: torch.Tensor) -> torch.Tensor:
+        """(batch, parameter, 2) from the last window; arrays as ``input_names`` says, the batch first."""
+        stacked, log_scale = self._pieces(arrays)
+        if self.windows > 1:
+            stacked = stacked[:, :, self.windows - 1 :]
+        return self._answer(stacked, log_scale)
+
+    def curve(self, *arrays: torch.Tensor) -> torch.Tensor:
+        """(batch, window, parameter, 2) from every window of the input, each one frame after the other."""
+        stacked, log_scale = self._pieces(arrays)
+        if self.windows == 1:
+            return self._answer(stacked, log_scale)[:, None]
+        moved = torch.stack([stacked[:, :, k : k + self.window] for k in range(self.windows)], 1)
+        if log_scale is not None:
+            log_scale = log_scale[:, None].expand(-1, self.windows, -1).flatten(0, 1)
+        return self._answer(moved.flatten(0, 1), log_scale).reshape(-1, self.windows, len(self.outputs.names), 2)
+
+    # Units
+
+    def fit_targets(self, targets: NDArray[np.float64], all_windows: bool = False) -> None:
+        """Take mean and standard deviation of the training events' ``targets`` (event, parameter) for one's own.
+
+        Times are seconds after the input's first sample; ``all_windows``: the network is trained on every window of
+        the input, else on the last one. NaN (unknown) is left out. Raises SettingError where a parameter does not
+        vary or is never known.
+        """
+        values = np.asarray(targets, float)
+        if values.ndim != 2 or values.shape[1] != len(self.outputs.names):
+            raise SettingError(f"targets of shape {values.shape} do not hold {', '.join(self.outputs.names)}")
+        known = np.isfinite(values)
+        if not known.any(0).all():
+            unknown = [n for n, k in zip(self.outputs.names, known.any(0), strict=True) if not k]
+            raise SettingError(f"no training event has a known {', '.join(unknown)}: leave it out of the outputs")
+        mean, variance = np.nanmean(values, 0), np.nanvar(values, 0)
+        starts = self.starts_s.double().cpu().numpy()
+        starts = starts if all_windows else starts[-1:]
+        for k, name in enumerate(self.outputs.names):
+            if name == "time":
+                mean[k], variance[k] = mean[k] - starts.mean(), variance[k] + starts.var()
+            if not variance[k] > 1e-12:
+                raise SettingError(f"all training events have the same {name}: leave it out of the outputs")
+        self.mean.copy_(torch.as_tensor(mean))
+        self.scale.copy_(torch.as_tensor(np.sqrt(variance)))
+
+    def _shift(self, starts_s: torch.Tensor) -> torch.Tensor:
+        """(window, parameter): what turns a time after the window's start into one after the input's."""
+        columns = [starts_s if name == "time" else torch.zeros_like(starts_s) for name in self.outputs.names]
+        return torch.stack(columns, -1)
+
+    def standardise(self, targets: torch.Tensor, curve: bool = False) -> torch.Tensor:
+        """Targets (batch, parameter), times after the input's first sample, in the units of :meth:`forward`.
+
+        ``curve``: (batch, window, parameter), in those of :meth:`curve`.
+        """
+        shift = self._shift(self.starts_s if curve else self.starts_s[-1:])
+        moved = (targets[:, None] - shift - self.mean) / self.scale
+        return moved if curve else moved[:, 0]
+
+    def physical(self, estimate: torch.Tensor) -> Estimates:
+        """Estimates of :meth:`forward` or :meth:`curve` in km, s after the input's first sample, and magnitude units.
+
+        Sigmas hold the temperature.
+        """
+        shift = self._shift(self.starts_s if estimate.dim() == 4 else self.starts_s[-1:])
+        if estimate.dim() == 3:
+            shift = shift[0]
+        mean = self.mean + self.scale * estimate[..., 0] + shift
+        return Estimates(mean, self.temperature * self.scale * torch.exp(estimate[..., 1]))
+
+    def predict(self, *arrays: torch.Tensor) -> Estimates:
+        """Mean and sigma (batch, parameter) in km, s and magnitude units."""
+        return self.physical(self(*arrays))
+
+    def set_temperature(self, factors: NDArray[np.float64]) -> None:
+        """Multiply all sigmas that :meth:`predict` gives from now on, (parameter,); see ``sigma_calibration``."""
+        values = np.asarray(factors, float)
+        if values.shape != self.temperature.shape or not np.all(np.isfinite(values) & (values > 0)):
+            raise SettingError(f"temperatures {values} must be {len(self.outputs.names)} numbers above 0")
+        self.temperature.mul_(torch.as_tensor(values, dtype=torch.float32))
+
+    def passport_head(self, latitude: float, longitude: float) -> dict[str, Any]:
+        """The passport's ``head``; x and y are km about the given point."""
+        return {
+            "kind": "vector",
+            "parameters": parameter_rows(self.outputs.names),
+            "origin": {"latitude": latitude, "longitude": longitude},
+        }
+
+
+class ParameterVector(nn.Module):
+    """The network as it is exported: (batch, 2 * parameter), the means, then the sigmas, as the plugin reads them."""
+
+    def __init__(self, network: Regressor):
+        super().__init__()
+        if not bool(torch.isfinite(network.mean).all()):
+            raise ModelError("the network knows no units yet: call fit_targets with the training events first")
+        self.network = network
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """As those of the network."""
+        return self.network.input_names
+
+    def forward(self, *arrays: torch.Tensor) -> torch.Tensor:
+        """(batch, 2 * parameter)."""
+        return torch.cat(self.network.predict(*arrays), 1)
+
+
+def join(networks: Sequence[Regressor]) -> Regressor:
+    """Networks that were trained apart, each for parameters of its own, as one. They keep weights and temperatures."""
+    first = networks[0]
+    for other in networks[1:]:
+        if other.input_shape != first.input_shape or other.window != first.window:
+            raise SettingError("networks can be joined only where they take the same input and window")
+    outputs = Outputs(tuple(group for network in networks for group in network.outputs.groups))
+    branches = [cast(Branch, branch) for network in networks for branch in network.branches]
+    joined = Regressor(branches, first.input_shape, first.window, outputs)
+    for name in ("mean", "scale", "temperature"):
+        getattr(joined, name).copy_(torch.cat([getattr(network, name) for network in networks]))
+    return joined
