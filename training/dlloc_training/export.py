@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,34 @@ GOLDEN_RTOL, GOLDEN_ATOL = 5e-3, 1e-5
 """Wider than the parity test: the golden input also runs on GPUs, whose TF32 convolutions round more coarsely."""
 
 
-def to_onnx(network: nn.Module, example: torch.Tensor, output: str = "image") -> bytes:
-    """The network as an ONNX graph with inputs ``waveforms`` (batch, 3, station, sample); the batch is dynamic."""
+Arrays = Mapping[str, NDArray[np.float32]] | NDArray[np.float32]
+"""Inputs of a network by name, in the order of its ``forward``; an array alone is ``waveforms``."""
+
+
+def _named(arrays: Mapping[str, Any] | Any) -> dict[str, Any]:
+    return dict(arrays) if isinstance(arrays, Mapping) else {"waveforms": arrays}
+
+
+def to_onnx(
+    network: nn.Module,
+    example: torch.Tensor | Mapping[str, torch.Tensor],
+    output: str | Sequence[str] = "image",
+) -> bytes:
+    """The network as an ONNX graph whose batch is dynamic.
+
+    ``example``: ``waveforms`` (batch, 3, station, sample), or the inputs by name in the order of ``forward``.
+    ``output``: name of the output, or names of them all.
+    """
     network = network.eval().cpu()
+    named, outputs = _named(example), [output] if isinstance(output, str) else list(output)
     buffer = io.BytesIO()
     torch.onnx.export(
         network,
-        (example,),
+        tuple(named.values()),
         buffer,  # type: ignore[arg-type]
-        input_names=["waveforms"],
-        output_names=[output],
-        dynamic_axes={"waveforms": {0: "batch"}, output: {0: "batch"}},
+        input_names=list(named),
+        output_names=outputs,
+        dynamic_axes={name: {0: "batch"} for name in (*named, *outputs)},
         opset_version=18,
         dynamo=False,
     )
@@ -44,21 +62,27 @@ def half_exact(values: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(values, np.float16).astype(np.float32)
 
 
-def parity(data: bytes, network: nn.Module, batch: NDArray[np.float32]) -> float:
+def parity(
+    data: bytes, network: nn.Module, batch: Arrays, rtol: float = PARITY_RTOL, atol: float = PARITY_ATOL
+) -> float:
     """Largest |difference| / (atol + rtol |value|) between torch and onnxruntime (CPU); at most 1 is a pass."""
-    session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
-    got = session.run(None, {"waveforms": batch})[0]
+    session, named = ort.InferenceSession(data, providers=["CPUExecutionProvider"]), _named(batch)
+    got = session.run(None, named)
     with torch.no_grad():
-        wanted = network.eval()(torch.from_numpy(batch)).numpy()
-    return float(np.max(np.abs(got - wanted) / (PARITY_ATOL + PARITY_RTOL * np.abs(wanted))))
+        wanted = network.eval()(*(torch.from_numpy(array) for array in named.values()))
+    answers = [value.numpy() for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+    return max(
+        float(np.max(np.abs(one - other) / (atol + rtol * np.abs(other))))
+        for one, other in zip(got, answers, strict=True)
+    )
 
 
-def golden(data: bytes, example: NDArray[np.float32]) -> Golden:
-    """Golden input (1, 3, station, sample) and a spread of the values that onnxruntime gives for it."""
+def golden(data: bytes, example: Arrays) -> Golden:
+    """Golden input (a batch of 1) and a spread of the values that onnxruntime gives for it."""
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
-    exact = half_exact(example)
+    exact = {name: half_exact(array) for name, array in _named(example).items()}
     names = [output.name for output in session.get_outputs()]
-    values = dict(zip(names, session.run(names, {"waveforms": exact}), strict=True))
+    values = dict(zip(names, session.run(names, exact), strict=True))
     indices, expected = {}, {}
     for name, value in values.items():
         flat = np.asarray(value, np.float32).ravel()
@@ -67,18 +91,24 @@ def golden(data: bytes, example: NDArray[np.float32]) -> Golden:
         spread = np.linspace(0, flat.size - 1, min(flat.size, GOLDEN_VALUES)).astype(np.int64)
         indices[name] = np.unique(np.concatenate([top, spread]))
         expected[name] = flat[indices[name]]
-    return Golden({"waveforms": exact}, indices, expected, GOLDEN_RTOL, GOLDEN_ATOL)
+    return Golden(exact, indices, expected, GOLDEN_RTOL, GOLDEN_ATOL)
 
 
 def write_model(
-    path: Path, network: nn.Module, passport: dict[str, Any], example: NDArray[np.float32], checked: NDArray[np.float32]
+    path: Path,
+    network: nn.Module,
+    passport: dict[str, Any],
+    example: Arrays,
+    checked: Arrays,
+    output: str | Sequence[str] = "image",
 ) -> None:
-    """Export, compare with torch on ``checked`` (batch, 3, station, sample), embed the passport, write.
+    """Export, compare with torch on ``checked`` (a batch), embed the passport, write.
 
-    ``example`` (1, 3, station, sample) becomes the golden input. Raises ModelError where torch and ONNX disagree;
-    then nothing is written.
+    ``example`` (a batch of 1) becomes the golden input; see :func:`to_onnx` for names. Raises ModelError where torch
+    and ONNX disagree; then nothing is written.
     """
-    data = to_onnx(network, torch.from_numpy(half_exact(example)))
+    exact = {name: torch.from_numpy(half_exact(array)) for name, array in _named(example).items()}
+    data = to_onnx(network, exact, output)
     worst = parity(data, network, checked)
     if worst > 1.0:
         raise ModelError(f"{path.name}: torch and ONNX disagree {worst:.1f} times the tolerance; not exported")
