@@ -23,6 +23,9 @@ SCML = """<?xml version="1.0"?>
 <gainUnit>M/S</gainUnit></stream></sensorLocation></station></network></Inventory></seiscomp>"""
 
 
+NAMESPACES = ("http://geofon.gfz-potsdam.de/ns/seiscomp3-schema/", "http://geofon.gfz.de/ns/seiscomp-schema/")
+
+
 def station_xml(path: Path, stations: bool = True) -> Path:
     channel = Channel("HHZ", "00", 35.5, -97.25, 310.0, 0.0, 0.0, -90.0, sample_rate=100.0, response=Response())
     station = Station("S01", 35.5, -97.25, 310.0, channels=[channel])
@@ -39,12 +42,22 @@ def test_stationxml_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [f"0.{minor}" for minor in range(7, 15)])
 def test_seiscomp_inventory_of_every_version_is_read(version: str, tmp_path: Path) -> None:
-    base = "http://geofon.gfz.de/ns/seiscomp-schema/"
-    namespace = base if version == "0.14" else "http://geofon.gfz-potsdam.de/ns/seiscomp3-schema/"
+    namespace = NAMESPACES[version == "0.14"]
     path = tmp_path / "inventory.xml"
     path.write_text(SCML.format(namespace=namespace, version=version))
     inventory = read_inventory(path)
     assert inventory.get_contents()["channels"] == ["XX.S01.00.HHZ"]
+
+
+@pytest.mark.parametrize("version", ["0.7", "0.14"])
+def test_a_stream_without_a_sampling_rate_is_read(version: str, tmp_path: Path) -> None:
+    text = SCML.format(namespace=NAMESPACES[version == "0.14"], version=version)
+    rates = "<sampleRateNumerator>100</sampleRateNumerator><sampleRateDenominator>1</sampleRateDenominator>"
+    assert rates in text
+    path = tmp_path / "inventory.xml"
+    path.write_text(text.replace(rates, ""))
+    (channel,) = read_inventory(path)[0][0]
+    assert (channel.code, channel.sample_rate) == ("HHZ", 0.0)
 
 
 @pytest.mark.parametrize(

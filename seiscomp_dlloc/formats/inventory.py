@@ -1,10 +1,12 @@
 """Inventories: StationXML, or SeisComP inventory XML (0.7 to 0.14)."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import IO
 
 import obspy
+from lxml import etree
 
 from ..errors import InventoryError
 from .xmlinput import iterate, open_input, read_root, scml_version
@@ -33,9 +35,12 @@ def read_inventory(path: str | Path | bytes) -> obspy.Inventory:
         elif root.name in ("seiscomp", "seiscomp3"):
             kind = "SCML"
             scml_version(root, name, InventoryError)
-            if next(iterate(stream, name, InventoryError, ("Inventory",)), None) is None:
+            element = next(iterate(stream, name, InventoryError, ("Inventory",)), None)
+            if element is None:
                 raise InventoryError(f"{name}: is SCML without an <Inventory>; export it with scxmldump -I")
             stream.seek(0)
+            if _fill_rates(element):
+                stream = io.BytesIO(etree.tostring(element.getroottree()))
         elif root.name in _EVENT_ROOTS:
             raise InventoryError(f"{name}: holds events, not stations; give StationXML or SeisComP inventory XML")
         else:
@@ -53,6 +58,22 @@ def read_inventory(path: str | Path | bytes) -> obspy.Inventory:
     if not any(network.stations for network in inventory.networks):
         raise InventoryError(f"{name}: holds no station")
     return inventory
+
+
+def _fill_rates(inventory: etree._Element) -> bool:
+    """Give streams without a sampling rate that of 0; whether there were any.
+
+    SeisComP's converter leaves it out where StationXML has none; ObsPy ends with a TypeError there.
+    """
+    filled = False
+    for stream in inventory.iter("{*}stream"):
+        namespace = etree.QName(stream).namespace
+        for tag, text in (("sampleRateNumerator", "0"), ("sampleRateDenominator", "1")):
+            name = etree.QName(namespace, tag)
+            if stream.find(name) is None:
+                etree.SubElement(stream, name).text = text
+                filled = True
+    return filled
 
 
 def _check_places(stream: IO[bytes], name: str) -> None:

@@ -10,7 +10,7 @@ from seiscomp import client, datamodel, io
 
 from .bindings import excluded_stations, leave_out
 from .helping import Complaints, RequestError, without_password
-from .objects import optional, to_xml
+from .objects import to_xml
 
 
 def inventory_of(app: Any, complaints: Complaints) -> bytes:
@@ -62,14 +62,7 @@ def merged_files(folder: str) -> Any:
 
 
 def as_xml(inventory: Any) -> bytes:
-    """SCML of an inventory. Streams without sampling rate get 0: ObsPy's reader wants one."""
-    for network in (inventory.network(i) for i in range(inventory.networkCount())):
-        for station in (network.station(i) for i in range(network.stationCount())):
-            for place in (station.sensorLocation(i) for i in range(station.sensorLocationCount())):
-                for stream in (place.stream(i) for i in range(place.streamCount())):
-                    if optional(stream.sampleRateNumerator) is None or optional(stream.sampleRateDenominator) is None:
-                        stream.setSampleRateNumerator(0)
-                        stream.setSampleRateDenominator(1)
+    """SCML of an inventory. Raises RequestError."""
     try:
         return to_xml(inventory)
     except RuntimeError as error:
