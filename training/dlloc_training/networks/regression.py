@@ -9,19 +9,18 @@ Where the input is longer than the window that the network sees, the estimate is
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from seiscomp_dlloc.errors import ModelError, SettingError
+from seiscomp_dlloc.errors import SettingError
 
 from .head import Head
-from .outputs import Outputs, parameter_rows
+from .outputs import Outputs
 from .settings import HeadSettings
 from .shapes import LOG_CENTRE, InputShape
+from .units import Estimates, ParameterUnits
 
 TINY = 1e-20
 
@@ -33,13 +32,6 @@ class Trunk(nn.Module):
     """
 
     features: int
-
-
-class Estimates(NamedTuple):
-    """Mean and one standard deviation (batch, parameter) in km, s and magnitude units."""
-
-    mean: torch.Tensor
-    sigma: torch.Tensor
 
 
 class Branch(nn.Module):
@@ -56,7 +48,7 @@ class Branch(nn.Module):
         return estimate
 
 
-class Regressor(nn.Module):
+class Regressor(ParameterUnits):
     """Arrays of :class:`InputShape` to standardised estimates (batch, parameter, 2): mean, log sigma.
 
     ``window``: frames that the network sees at once. Each branch answers one group of ``outputs``. Branches share no
@@ -64,32 +56,19 @@ class Regressor(nn.Module):
     long as gradients are not clipped by their common norm.
     """
 
-    mean: torch.Tensor
-    scale: torch.Tensor
-    temperature: torch.Tensor
-    starts_s: torch.Tensor
-
     def __init__(self, branches: Sequence[Branch], shape: InputShape, window: int, outputs: Outputs):
-        super().__init__()
+        windows = shape.shape[0] - window + 1 if shape.kind == "snapshots" else 1
+        if window < 1 or windows < 1:
+            raise SettingError(f"network setting window_frames: {window} does not fit {shape.shape[0]} frames")
+        super().__init__(outputs, windows, 1.0 / shape.rate_hz)
         if len(branches) != len(outputs.groups):
             raise ValueError(f"{len(branches)} branches for {len(outputs.groups)} groups of parameters")
-        self.branches, self.input_shape, self.window, self.outputs = nn.ModuleList(branches), shape, window, outputs
-        self.windows = shape.shape[0] - window + 1 if shape.kind == "snapshots" else 1
-        if window < 1 or self.windows < 1:
-            raise SettingError(f"network setting window_frames: {window} does not fit {shape.shape[0]} frames")
-        count = len(outputs.names)
-        self.register_buffer("mean", torch.full((count,), torch.nan))
-        self.register_buffer("scale", torch.ones(count))
-        self.register_buffer("temperature", torch.ones(count))
-        step = 1.0 / shape.rate_hz if shape.kind == "snapshots" else 0.0
-        self.register_buffer("starts_s", torch.arange(self.windows) * step, persistent=False)
+        self.branches, self.input_shape, self.window = nn.ModuleList(branches), shape, window
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """Names of the arrays that :meth:`forward` takes, in its order."""
         return self.input_shape.inputs
-
-    # Estimates
 
     def _pieces(self, arrays: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
         named = dict(zip(self.input_names, arrays, strict=True))
@@ -131,76 +110,9 @@ class Regressor(nn.Module):
             log_scale = log_scale[:, None].expand(-1, self.windows, -1).flatten(0, 1)
         return self._answer(moved.flatten(0, 1), log_scale).reshape(-1, self.windows, len(self.outputs.names), 2)
 
-    # Units
-
-    def fit_targets(self, targets: NDArray[np.float64], all_windows: bool = False) -> None:
-        """Take mean and standard deviation of the training events' ``targets`` (event, parameter) for one's own.
-
-        Times are seconds after the input's first sample; ``all_windows``: the network is trained on every window of
-        the input, else on the last one. NaN (unknown) is left out. Raises SettingError where a parameter does not
-        vary or is never known.
-        """
-        values = np.asarray(targets, float)
-        if values.ndim != 2 or values.shape[1] != len(self.outputs.names):
-            raise SettingError(f"targets of shape {values.shape} do not hold {', '.join(self.outputs.names)}")
-        known = np.isfinite(values)
-        if not known.any(0).all():
-            unknown = [n for n, k in zip(self.outputs.names, known.any(0), strict=True) if not k]
-            raise SettingError(f"no training event has a known {', '.join(unknown)}: leave it out of the outputs")
-        mean, variance = np.nanmean(values, 0), np.nanvar(values, 0)
-        starts = self.starts_s.double().cpu().numpy()
-        starts = starts if all_windows else starts[-1:]
-        for k, name in enumerate(self.outputs.names):
-            if name == "time":
-                mean[k], variance[k] = mean[k] - starts.mean(), variance[k] + starts.var()
-            if not variance[k] > 1e-12:
-                raise SettingError(f"all training events have the same {name}: leave it out of the outputs")
-        self.mean.copy_(torch.as_tensor(mean))
-        self.scale.copy_(torch.as_tensor(np.sqrt(variance)))
-
-    def _shift(self, starts_s: torch.Tensor) -> torch.Tensor:
-        """(window, parameter): what turns a time after the window's start into one after the input's."""
-        columns = [starts_s if name == "time" else torch.zeros_like(starts_s) for name in self.outputs.names]
-        return torch.stack(columns, -1)
-
-    def standardise(self, targets: torch.Tensor, curve: bool = False) -> torch.Tensor:
-        """Targets (batch, parameter), times after the input's first sample, in the units of :meth:`forward`.
-
-        ``curve``: (batch, window, parameter), in those of :meth:`curve`.
-        """
-        shift = self._shift(self.starts_s if curve else self.starts_s[-1:])
-        moved = (targets[:, None] - shift - self.mean) / self.scale
-        return moved if curve else moved[:, 0]
-
-    def physical(self, estimate: torch.Tensor) -> Estimates:
-        """Estimates of :meth:`forward` or :meth:`curve` in km, s after the input's first sample, and magnitude units.
-
-        Sigmas hold the temperature.
-        """
-        shift = self._shift(self.starts_s if estimate.dim() == 4 else self.starts_s[-1:])
-        if estimate.dim() == 3:
-            shift = shift[0]
-        mean = self.mean + self.scale * estimate[..., 0] + shift
-        return Estimates(mean, self.temperature * self.scale * torch.exp(estimate[..., 1]))
-
     def predict(self, *arrays: torch.Tensor) -> Estimates:
         """Mean and sigma (batch, parameter) in km, s and magnitude units."""
         return self.physical(self(*arrays))
-
-    def set_temperature(self, factors: NDArray[np.float64]) -> None:
-        """Multiply all sigmas that :meth:`predict` gives from now on, (parameter,); see ``sigma_calibration``."""
-        values = np.asarray(factors, float)
-        if values.shape != self.temperature.shape or not np.all(np.isfinite(values) & (values > 0)):
-            raise SettingError(f"temperatures {values} must be {len(self.outputs.names)} numbers above 0")
-        self.temperature.mul_(torch.as_tensor(values, dtype=torch.float32))
-
-    def passport_head(self, latitude: float, longitude: float) -> dict[str, Any]:
-        """The passport's ``head``; x and y are km about the given point."""
-        return {
-            "kind": "vector",
-            "parameters": parameter_rows(self.outputs.names),
-            "origin": {"latitude": latitude, "longitude": longitude},
-        }
 
 
 class ParameterVector(nn.Module):
@@ -208,8 +120,7 @@ class ParameterVector(nn.Module):
 
     def __init__(self, network: Regressor):
         super().__init__()
-        if not bool(torch.isfinite(network.mean).all()):
-            raise ModelError("the network knows no units yet: call fit_targets with the training events first")
+        network.require_units()
         self.network = network
 
     @property
