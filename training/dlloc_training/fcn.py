@@ -43,11 +43,22 @@ class FCN(nn.Module):
         layers += [nn.Upsample(scale_factor=2), *_conv(4 * w, 2 * w, 2), *_conv(2 * w, w), *_conv(w, w)]
         layers += [*_conv(w, max(w // 2, 1)), nn.Conv2d(max(w // 2, 1), IMAGE[0], 1)]
         self.layers = nn.Sequential(*layers)
+        self.width = width
+        self.encoder_length = next(k for k, layer in enumerate(layers) if isinstance(layer, nn.Upsample))
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """The cells in the middle: (batch, 16 * width, 5, 8)."""
+        cells: torch.Tensor = self.layers[: self.encoder_length](waveforms)
+        return cells
+
+    def decode(self, cells: torch.Tensor) -> torch.Tensor:
+        """Logits from :meth:`encode`."""
+        logits: torch.Tensor = self.layers[self.encoder_length :](cells)
+        return logits
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Logits; a sigmoid makes the image of them."""
-        logits: torch.Tensor = self.layers(waveforms)
-        return logits
+        return self.decode(self.encode(waveforms))
 
 
 class LabelImage(nn.Module):

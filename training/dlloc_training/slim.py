@@ -84,16 +84,25 @@ class SlimFCN(nn.Module):
         self.refine = nn.ModuleList([_block(d, d, (3, 3)) for _ in range(3)])
         self.image = nn.Conv2d(d, nz, 3, padding=1)
 
-    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """Log probabilities over all nodes of the image."""
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """What the network makes of all stations together: (batch, mixed, 1, sample / 128)."""
         with torch.no_grad():
             features = self.front(waveforms)
-        plane = self.to_map(self.reduce(self.across(self.along_time(features))))
+        joined: torch.Tensor = self.reduce(self.across(self.along_time(features)))
+        return joined
+
+    def decode(self, joined: torch.Tensor) -> torch.Tensor:
+        """Log probabilities from :meth:`encode`."""
+        plane = self.to_map(joined)
         plane = plane.reshape(-1, *self.coarse)
         for block in self.refine:
             plane = block(functional.interpolate(plane, scale_factor=2.0, mode="bilinear", align_corners=False))
         logits = self.image(plane)
         return torch.log_softmax(logits.flatten(1), 1).reshape(logits.shape)
+
+    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """Log probabilities over all nodes of the image."""
+        return self.decode(self.encode(waveforms))
 
 
 class Density(nn.Module):

@@ -6,12 +6,15 @@ from typing import Any
 
 from seiscomp_dlloc.errors import SettingError
 
+from ..fcn import FCN, IMAGE
+from ..slim import SlimFCN, SlimSettings
 from .convnetquake import ConvNetQuakeSettings, WaveTrunk
 from .image_cnn import ImageCNNSettings, ImageTrunk
+from .image_head import FULL_INPUT, FCNSettings, ImageHeadSettings, ImageWithParameters, SlimSizes
 from .image_lstm import ImageLSTMSettings, SequenceTrunk
 from .outputs import Outputs
 from .regression import Branch, Regressor, Trunk
-from .settings import HeadSettings, from_mapping
+from .settings import HeadSettings, NetworkSettings, from_mapping
 from .shapes import InputShape
 from .two_stream import TwoStreamSettings, TwoStreamTrunk
 from .volume_cnn import VolumeCNNSettings, VolumeTrunk
@@ -103,3 +106,46 @@ def build(
         for group in outputs.groups
     ]
     return Regressor(branches, input_shape, window, outputs)
+
+
+IMAGE_NETWORKS: dict[str, type[NetworkSettings]] = {"fcn": FCNSettings, "slim": SlimSizes}
+"""Networks that return a location image, of input kind ``stations``."""
+
+
+def _fcn(settings: FCNSettings, shape: InputShape, image: tuple[int, int, int]) -> FCN:
+    if shape.shape != FULL_INPUT or image != IMAGE:
+        raise SettingError(
+            f"network fcn: is made for input {FULL_INPUT} and image {IMAGE}, not {shape.shape} and {image}; use slim"
+        )
+    return FCN(settings.width)
+
+
+def _slim(settings: SlimSizes, shape: InputShape, image: tuple[int, int, int]) -> SlimFCN:
+    try:
+        return SlimFCN(SlimSettings(shape.shape[1], shape.shape[2], shape.rate_hz, image, **vars(settings)))
+    except ValueError as error:
+        raise SettingError(f"network slim: {error}") from error
+
+
+def build_image(
+    name: str, settings: Mapping[str, Any], input_shape: InputShape, image: tuple[int, int, int]
+) -> FCN | SlimFCN:
+    """A network with a location image (nz, ny, nx), ``fcn`` or ``slim``. Raises SettingError as :func:`build` does."""
+    if name not in IMAGE_NETWORKS:
+        raise SettingError(f"network {name!r} returns no image; those that do are {', '.join(IMAGE_NETWORKS)}")
+    if input_shape.kind != "stations":
+        raise SettingError(f"network {name}: takes stations, not {input_shape.kind}")
+    made = from_mapping(IMAGE_NETWORKS[name], settings, f"network {name}")
+    if isinstance(made, FCNSettings):
+        return _fcn(made, input_shape, image)
+    if isinstance(made, SlimSizes):
+        return _slim(made, input_shape, image)
+    raise TypeError(f"no builder for {type(made).__name__}")
+
+
+def with_parameters(
+    network: FCN | SlimFCN, settings: Mapping[str, Any], input_shape: InputShape, outputs: Outputs
+) -> ImageWithParameters:
+    """An image network, trained or fresh, with a head for ``outputs`` beside its image."""
+    made = from_mapping(ImageHeadSettings, settings, "image head")
+    return ImageWithParameters(network, input_shape, outputs, made)

@@ -1,0 +1,137 @@
+import warnings
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from dlloc_training.export import parity, to_onnx
+from dlloc_training.fcn import IMAGE, LabelImage
+from dlloc_training.networks.image_head import BESIDE_IMAGE, ImageAndVector, amplitudes
+from dlloc_training.networks.losses import LossSettings, loss
+from dlloc_training.networks.outputs import ONE_NETWORK, TWO_NETWORKS, Outputs
+from dlloc_training.networks.registry import build_image, with_parameters
+from dlloc_training.networks.shapes import InputShape
+from dlloc_training.slim import Density
+
+from seiscomp_dlloc.errors import SettingError
+
+from . import nets, toy
+
+WAVES = InputShape("stations", (3, toy.STATIONS, toy.SAMPLES), toy.RATE, ("waveforms",))
+NORMALISED = InputShape("stations", (3, toy.STATIONS, toy.SAMPLES), toy.RATE, ("waveforms", "log_scale"))
+FULL = InputShape("stations", (3, 30, 2048), 20.0, ("waveforms",))
+SIZES = {"width": 4, "mixed": 16, "hidden": 24, "decoder": 8, "dropout": 0.0}
+
+
+def slim(shape: InputShape = WAVES, outputs: Outputs = BESIDE_IMAGE, **settings):
+    torch.manual_seed(0)
+    network = with_parameters(build_image("slim", SIZES, shape, toy.GRID.shape), settings, shape, outputs)
+    network.fit_targets(
+        nets.targets(100)[:, [("x", "y", "depth", "time", "magnitude").index(n) for n in outputs.names]]
+    )
+    return network.eval()
+
+
+@pytest.mark.parametrize("shape", [WAVES, NORMALISED], ids=["waveforms", "log_scale"])
+def test_the_image_is_that_of_the_network_without_a_head(shape):
+    network, arrays = slim(shape), shape.example(2)
+    with torch.no_grad():
+        image, estimate = network(*arrays)
+        exported, vector = ImageAndVector(network)(*arrays)
+        assert torch.equal(image, network.network(arrays[0]))
+        assert torch.equal(exported, Density(network.network)(arrays[0]))
+    assert estimate.shape == (2, 2, 2)
+    assert torch.equal(vector, torch.cat(network.physical(estimate), 1))
+
+
+def test_the_full_network_carries_a_head_too():
+    torch.manual_seed(0)
+    network = with_parameters(build_image("fcn", {"width": 1}, FULL, IMAGE), {}, FULL, ONE_NETWORK)
+    network.fit_targets(nets.targets(100))
+    (waves,) = FULL.example(1)
+    with torch.no_grad():
+        image, vector = ImageAndVector(network).eval()(waves)
+        assert torch.equal(image, LabelImage(network.network)(waves))
+    assert vector.shape == (1, 10)
+
+
+def test_the_gradient_of_the_head_stops_at_the_image_network_on_request():
+    for detach in (False, True):
+        network = slim(detach=detach)
+        network(*WAVES.example(3))[1].sum().backward()
+        assert all(w.grad is not None and w.grad.any() for w in network.head.parameters())
+        reached = [w.grad is not None for w in network.network.along_time.parameters()]
+        assert not any(reached) if detach else all(reached)
+
+
+def test_motion_ten_times_as_strong_moves_the_amplitudes_of_live_stations_by_one():
+    (waves,) = WAVES.example(2)
+    waves[:, :, 3] = 0.0
+    one, ten = amplitudes(waves), amplitudes(10.0 * waves)
+    expected = torch.zeros(2 * toy.STATIONS)
+    expected[: toy.STATIONS] = 1.0
+    expected[3] = 0.0
+    assert torch.allclose(ten - one, expected.expand(2, -1), atol=1e-5)
+    assert one[:, 3].tolist() == one[:, toy.STATIONS + 3].tolist() == [0.0, 0.0]
+
+
+def test_magnitudes_are_learnt_beside_an_image_network_that_is_left_alone():
+    """Events that differ by their amplitude alone: the slim network's image cannot tell them, the head does."""
+    network = slim(outputs=Outputs((("magnitude",),)), detach=True, dropout=0.0).train()
+    rng = np.random.default_rng(1)
+    magnitude = rng.uniform(2.0, 4.5, (64, 1))
+    network.fit_targets(magnitude)
+    before = {k: v.clone() for k, v in network.network.named_parameters()}
+    waves = WAVES.example(1)[0] * torch.tensor(10.0 ** (magnitude - 3.0), dtype=torch.float32)[:, :, None, None]
+    wanted = network.standardise(torch.tensor(magnitude, dtype=torch.float32))
+    network.network.eval()
+    with torch.no_grad():
+        encoded = network.network.encode(waves)
+    optimizer = torch.optim.Adam(network.head.parameters(), lr=3e-3)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss(network.parameters_from(encoded, waves), wanted, LossSettings()).backward()
+        optimizer.step()
+    network.eval()
+    with torch.no_grad():
+        got = network.physical(network(waves)[1]).mean.numpy()
+    assert np.sqrt(np.mean((got - magnitude) ** 2)) < 0.05
+    assert all(torch.equal(before[k], v) for k, v in network.network.named_parameters())
+
+
+def test_both_outputs_stand_in_one_onnx_file():
+    network = ImageAndVector(slim(NORMALISED))
+    example = dict(zip(network.input_names, NORMALISED.example(1), strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = to_onnx(network, example, ("image", "vector"))
+    session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
+    assert [o.name for o in session.get_outputs()] == ["image", "vector"]
+    for batch in (1, 3):
+        arrays = dict(zip(network.input_names, (a.numpy() for a in NORMALISED.example(batch)), strict=True))
+        assert parity(data, network, arrays, rtol=1e-5, atol=1e-5) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "shape", "image", "message"),
+    [
+        ("image_cnn", {}, WAVES, toy.GRID.shape, "returns no image; those that do are fcn, slim"),
+        ("slim", {}, nets.IMAGES, toy.GRID.shape, "takes stations, not snapshots"),
+        ("slim", {"width": 0}, WAVES, toy.GRID.shape, "width: 0 is outside"),
+        ("slim", {}, WAVES, (3, 8, 9), "multiples of 8"),
+        ("fcn", {}, WAVES, IMAGE, r"made for input \(3, 30, 2048\)"),
+    ],
+)
+def test_image_networks_that_do_not_fit_are_refused(name, settings, shape, image, message):
+    with pytest.raises(SettingError, match=message):
+        build_image(name, settings, shape, image)
+
+
+def test_heads_that_do_not_fit_are_refused():
+    network = build_image("slim", SIZES, WAVES, toy.GRID.shape)
+    with pytest.raises(SettingError, match="one group"):
+        with_parameters(network, {}, WAVES, TWO_NETWORKS)
+    with pytest.raises(SettingError, match="mask"):
+        with_parameters(network, {}, InputShape(**{**vars(WAVES), "inputs": ("waveforms", "mask")}), BESIDE_IMAGE)
+    with pytest.raises(SettingError, match="image head: setting 'kernel' is unknown"):
+        with_parameters(network, {"kernel": 3}, WAVES, BESIDE_IMAGE)
