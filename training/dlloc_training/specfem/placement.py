@@ -10,7 +10,9 @@ Heights: under USE_SOURCES_RECEIVERS_Z sources and receivers stand at z, m above
 topography. Else depths count from the mesh's surface, which is taken to be flat at ``surface_elevation_m``.
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from seiscomp_dlloc.geometry import LocalFrame
 from seiscomp_dlloc.units import M_PER_KM
 
+from .text import SpecfemError
+
 FloatArray = NDArray[np.float64]
+
+PLACEMENT_FILE = "placement.json"
+_KEYS = {"latitude", "longitude", "suppress_utm", "absolute_z", "surface_elevation_m"}
 
 
 @dataclass(frozen=True)
@@ -62,3 +69,30 @@ class Placement:
         """Burial (m) in STATIONS of a depth below sea level (km); inverse of :meth:`receiver_depth_km`."""
         value = np.asarray(depth_km, float) * M_PER_KM
         return -value if self.absolute_z else value + self.surface_elevation_m
+
+    def to_json(self) -> str:
+        """Text of the file that lies beside the runs."""
+        content = {
+            "latitude": self.frame.latitude,
+            "longitude": self.frame.longitude,
+            "suppress_utm": self.suppress_utm,
+            "absolute_z": self.absolute_z,
+            "surface_elevation_m": self.surface_elevation_m,
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+
+def read_placement(path: Path) -> Placement:
+    """Read what :meth:`Placement.to_json` wrote. Raises SpecfemError naming the file."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict) or set(content) != _KEYS:
+            raise ValueError(f"it must hold {', '.join(sorted(_KEYS))}")
+        return Placement(
+            LocalFrame(float(content["latitude"]), float(content["longitude"])),
+            bool(content["suppress_utm"]),
+            bool(content["absolute_z"]),
+            float(content["surface_elevation_m"]),
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise SpecfemError(f"{path}: cannot be read as the placement of runs ({error})") from error

@@ -57,7 +57,7 @@ class EventSeismograms:
     @cached_property
     def time_s(self) -> FloatArray:
         """(sample,): seconds after the origin time."""
-        return self.start_s + self.dt_s * np.arange(self.velocity.shape[-1])
+        return self.start_s + self.dt_s * np.arange(self.velocity.shape[-1], dtype=np.float64)
 
     def on_axis(self, start_s: float, samples: int, sampling_rate_hz: float) -> NDArray[np.float32]:
         """(3, station, sample) on another time axis, as :func:`dlloc_training.events.synthesize` has it.
