@@ -1,7 +1,9 @@
 """Installing into a folder that looks like a SeisComP, and taking it out again; no SeisComP needed."""
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -41,6 +43,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SEISCOMP_ROOT", raising=False)
     return folder
+
+
+HOLD = (
+    "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.{}(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+)
+"""Holds a lock file as the host's trylock or the worker does, until it is killed."""
 
 
 def tree(root: Path) -> set[str]:
@@ -278,18 +286,23 @@ def test_doctor_names_what_is_wrong(root: Path, worker: Path, capsys) -> None:
     (root / "etc/dlloc.cfg").write_text(
         "profiles = a, b\nprofile.a.model = /none.onnx\nprofile.b.inventory = /none.xml\n"
         f'worker.logFile = "{root}/bin/seiscomp/x.log"\nworker.requireGPU = true\n'
+        "trigger.minPhase = 4\nprofile.c.model = x\nconnection.server = localhost/production\n"
     )
     capsys.readouterr()
     assert main(["doctor", "--seiscomp-root", str(root), "--json"]) == 1
     findings = json.loads(capsys.readouterr().out)
     faults = [(row["subject"], row["what"]) for row in findings if row["level"] == "FAULT"]
     text = "\n".join(f"{subject}: {what}" for subject, what in faults)
-    assert "dlloc-locext is missing" in text
-    assert "errors.py is changed" in text
+    assert f"missing: {root}/bin/dlloc-locext" in text
+    assert f"changed: {root}/lib/python/seiscomp_dlloc/errors.py" in text
     assert "profile a: model /none.onnx" in text
     assert "worker.logFile" in text
     assert all(row["mend"] for row in findings if row["level"] == "FAULT" and row["subject"] == "installation")
-    assert any(row["level"] == "warning" and "/none.xml" in row["what"] for row in findings)
+    assert "profile b: no inventory: /none.xml" in text
+    warnings = "\n".join(row["what"] for row in findings if row["level"] == "warning")
+    assert "there is no trigger.minPhase" in warnings
+    assert "'profiles' does not name c" in warnings
+    assert "connection" not in warnings
     (root / "etc/dlloc.cfg").write_text("worker.jobs = many\n")
     assert main(["doctor", "--seiscomp-root", str(root)]) == 1
     assert "worker.jobs" in capsys.readouterr().out
@@ -303,6 +316,50 @@ def test_doctor_compares_the_inventory_with_the_passport(root: Path, worker: Pat
     main(["doctor", "--seiscomp-root", str(root), "--time", "2030-01-02"])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "needed: enough" in line]
     assert line.startswith("ok")
+
+
+def test_doctor_asks_for_waveforms(root: Path, worker: Path, capsys) -> None:
+    demo = PACKAGE / "data" / "demo"
+    install(root, worker)
+    for where, said in ((demo / "waveforms.mseed", "answers, no data just now"), (root / "nowhere", "no such")):
+        (root / "etc/dlloc.cfg").write_text(
+            f'profile.default.inventory = "{demo / "stations.xml"}"\nprofile.default.waveforms = "{where}"\n'
+        )
+        capsys.readouterr()
+        main(["doctor", "--seiscomp-root", str(root), "--time", "2030-01-02"])
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if f"waveforms {where}" in line]
+        assert said in line
+        assert line.startswith("ok" if "answers" in said else "FAULT")
+
+
+def test_what_runs_is_not_taken_out(root: Path, worker: Path, capsys) -> None:
+    install(root, worker)
+    (root / "var/run").mkdir()
+    before = tree(root)
+    for name, take, subject in (("dlloc.pid", fcntl.lockf, "module"), ("dlloc.sock.lock", fcntl.flock, "worker")):
+        with (root / "var/run" / name).open("w") as lock:
+            hold = [sys.executable, "-c", HOLD.format(take.__name__), lock.name]
+            with subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+                assert holder.stdout is not None
+                holder.stdout.readline()
+                assert main(["uninstall", "--seiscomp-root", str(root)]) == 2
+                holder.kill()
+        assert f"{subject} of dlloc run there" in capsys.readouterr().err
+        assert before <= tree(root)
+    (root / "etc/init/dlloc.auto").write_text("")
+    assert main(["uninstall", "--seiscomp-root", str(root)]) == 0
+    assert not [name for name in tree(root) if "dlloc" in name]
+
+
+def test_without_the_workers_environment_the_programs_say_what_to_do(root: Path, worker: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    shutil.copytree(worker, gone, symlinks=True)
+    install(root, gone)
+    shutil.rmtree(gone)
+    for command in (["dlloc", "model", "list"], ["dlloc-locext"]):
+        done = subprocess.run([str(root / "bin" / command[0]), *command[1:]], capture_output=True, text=True, input="")
+        assert done.returncode == 2
+        assert "run 'dlloc install' again" in done.stderr
 
 
 def test_versions_are_told(root: Path, worker: Path) -> None:

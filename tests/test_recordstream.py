@@ -341,3 +341,15 @@ def test_a_worker_locates_with_waveforms_and_inventory_of_the_host(tmp_path: Pat
     finally:
         host.end()
         plain.end()
+
+
+def test_a_profile_with_waveforms_of_its_own_takes_the_hosts_inventory_where_it_names_none(tmp_path: Path):
+    (tmp_path / "inventory.xml").write_bytes((DEMO / "stations.xml").read_bytes())
+    profile = ProfileConfig("files", waveforms=str(DEMO / "waveforms.mseed"))
+    stock = Stock(WorkerConfig(socket="", recordstream=str(wrapper(tmp_path)), profiles=(profile,)))
+    try:
+        stock.warm()
+        assert not stock.problems
+        assert [row["kind"] for row in requests(tmp_path)] == ["inventory"]
+    finally:
+        stock.close()

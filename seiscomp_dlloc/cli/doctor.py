@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def report(root: Path, when: float | None, as_json: bool) -> bool:
     """Print the findings; whether there is no fault."""
-    from ..install.doctor import FAULT, examine
+    from ..install.doctor import examine
+    from ..install.findings import FAULT
 
     findings = []
     for finding in examine(root, when):

@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if given and (arguments.source or arguments.gpu):
         raise InstallError("--venv: the environment is taken as it is; leave --source and --gpu out")
     wanted = pieces(str(root), python_of(venv))
+    modules = [name for name in ("scolv", "screloc") if getattr(arguments, name)]
     others = apply.strangers(root, wanted, before)
     if others and not arguments.force:
         listed = ", ".join(str(root / name) for name in others[:5])
@@ -82,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"environment {venv}")
         for piece in wanted:
             print(f"{'replace' if (root / piece.path).exists() else 'write':<11} {root / piece.path}")
+        for name in modules:
+            print(f"{'block in':<11} {root / 'etc' / name}.cfg")
         return EXIT_OK
     if not given:
         python = find_python(arguments.python)
@@ -89,10 +92,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_worker(python_of(venv))
     apply.put(root, wanted, apply.new_manifest(python_of(venv), None if given else venv), before)
     print(f"{root}: {len(wanted)} files written")
-    apply.configure(root, [name for name in ("scolv", "screloc") if getattr(arguments, name)], print)
+    apply.configure(root, modules, print)
     print()
     good = report(root, None, as_json=False)
     print()
+    if apply.running(root):
+        print("what runs is of the version before: 'seiscomp restart dlloc', or 'dlloc worker stop'")
     print(f"next: etc/dlloc.cfg (or scconfig), then 'seiscomp enable dlloc' and 'seiscomp start dlloc' in {root}")
     return EXIT_OK if good else EXIT_EVENTS
 

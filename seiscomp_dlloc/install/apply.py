@@ -1,5 +1,6 @@
 """Writes an installation below a root, and takes it away again."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import __version__
-from ..errors import InstallError
+from ..errors import InstallError, SettingError
 from ..formats.atomic import write_atomically
 from ..settings.cfg import Values, parse_cfg
 from ..settings.layout import HostLayout
@@ -21,6 +22,12 @@ Say = Callable[[str], None]
 NEEDED = ("bin/seiscomp", "bin/seiscomp-python", "lib/python/seiscomp", "etc/defaults", "share")
 VENV = "lib/dlloc/venv"
 """Where the worker's environment is made, below the root."""
+
+LEFT_BY_RUNNING = (
+    "etc/init/dlloc.auto", "var/run/dlloc.pid", "var/run/dlloc.run", "var/run/dlloc.sock.lock",
+    "var/run/dlloc.sock.launch", "var/run/dlloc-locext.last",
+)  # fmt: skip
+"""What the host and we leave behind, and nobody misses."""
 
 OURS = ("lib/python/seiscomp_dlloc", "share/dlloc", "lib/dlloc")
 """Folders that hold nothing but ours."""
@@ -81,11 +88,38 @@ def configure(root: Path, modules: Sequence[str], say: Say) -> None:
             say(f"{path}: left as you have them: {', '.join(kept)}")
 
 
+def running(root: Path) -> list[str]:
+    """What of the installation runs: ``module``, ``worker``. Their lock files are held by living processes alone."""
+    found = []
+    for name, lock in (("module", root / "var" / "run" / "dlloc.pid"), ("worker", Path(_worker_lock(root)))):
+        try:
+            with lock.open("r+b") as handle:
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found.append(name)
+        except OSError:
+            pass  # not there, or not ours to open
+    return found
+
+
+def _worker_lock(root: Path) -> str:
+    try:
+        return _settings(root).worker.socket + ".lock"
+    except SettingError:
+        return str(root / "var" / "run" / "dlloc.sock.lock")
+
+
 def remove(root: Path, say: Say) -> None:
-    """Take an installation out of ``root``. Raises InstallError where there is none."""
+    """Take an installation out of ``root``. Raises InstallError where there is none, or where it runs."""
     manifest = Manifest.read(root)
     if manifest is None:
         raise InstallError(f"{root}: nothing is installed there (no {NAME})")
+    alive = running(root)
+    if alive:
+        raise InstallError(
+            f"{root}: {' and '.join(alive)} of dlloc run there; first 'seiscomp stop dlloc', then 'dlloc worker stop'"
+        )
     for name in manifest.blocks:
         path = root / name
         text = _text(path)
@@ -107,6 +141,10 @@ def remove(root: Path, say: Say) -> None:
     (root / NAME).unlink()
     for name in OURS:
         _tidy(root / name)
+    for name in LEFT_BY_RUNNING:
+        _remove(root, name)
+    for path in (root / "etc" / "init" / "__pycache__").glob("dlloc.*"):
+        path.unlink()
     say(f"{root}: {len(manifest.files) - len(kept)} files removed")
     for name in kept:
         say(f"{root / name}: was changed since, and is left")

@@ -1,51 +1,29 @@
 """What is wrong with the plugin in a SeisComP, and how to mend it."""
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from obspy import Inventory
-
-from .. import __version__, models
+from .. import __version__
 from ..errors import DllocError, InstallError, WorkerUnavailable
-from ..formats.inventory import read_inventory
-from ..model import read_passport
-from ..network import network_report
 from ..settings.cfg import read_cfg
 from ..settings.layout import HostLayout
-from ..settings.values import Profile, Settings
-from ..waveforms.recordstream import RecordstreamSource
+from ..settings.parameters import PARAMETERS
+from ..settings.values import Settings
 from ..worker.client import Client, check_path
 from .apply import NEEDED, damaged
+from .findings import FAULT, NOTE, OK, WARNING, Finding
 from .interpreter import Interpreter, ask, check_worker
 from .manifest import Manifest
-
-OK, NOTE, WARNING, FAULT = "ok", "note", "warning", "FAULT"
+from .profilecheck import check_profile
 
 HOST_PACKAGES = (
     "numpy", "seiscomp.client", "seiscomp_dlloc.seiscomp_app.module", "seiscomp_dlloc.seiscomp_app.recordstream",
 )  # fmt: skip
 _HOST_LEAST = (3, 8)
-_CHECK_S = 120.0
-_HELPER_S = 60.0
+_MOST_NAMED = 4
 _AGAIN = "run 'dlloc install --seiscomp-root {root}' again"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was looked at and how it stands; ``mend``: what to do about it."""
-
-    level: str
-    subject: str
-    what: str
-    mend: str = ""
-
-    def lines(self) -> list[str]:
-        """For people."""
-        return [f"{self.level:<8} {self.subject}: {self.what}", *([f"{'':8} -> {self.mend}"] if self.mend else [])]
 
 
 def examine(root: Path, when: float | None = None) -> Iterator[Finding]:
@@ -65,9 +43,10 @@ def examine(root: Path, when: float | None = None) -> Iterator[Finding]:
         yield Finding(FAULT, "installation", "there is none", f"run 'dlloc install --seiscomp-root {root}'")
         return
     yield from _files(root, manifest)
-    yield from _host(root)
+    host: list[Interpreter] = []
+    yield from _host(root, host)
     worker: list[Interpreter] = []
-    yield from _worker_python(manifest, worker)
+    yield from _worker_python(manifest.python, worker)
     try:
         settings = Settings.load(layout=layout)
     except DllocError as error:
@@ -76,19 +55,26 @@ def examine(root: Path, when: float | None = None) -> Iterator[Finding]:
     yield Finding(
         OK, "settings", f"profiles {', '.join(settings.profiles)}; from {', '.join(settings.files) or 'defaults'}"
     )
+    yield from _unknown(settings)
     yield from _folders(settings)
+    if settings.worker.python != manifest.python:
+        worker = []
+        yield from _worker_python(settings.worker.python, worker, "take worker.python out of dlloc.cfg")
     if worker:
         yield from _providers(settings, worker[0])
     for profile in settings.profiles.values():
-        yield from _profile(profile, settings, bool(worker), time.time() if when is None else when)
+        yield from check_profile(profile, settings, bool(host), bool(worker), time.time() if when is None else when)
     yield from _running(settings)
     yield from _programs(root, settings)
 
 
 def _files(root: Path, manifest: Manifest) -> Iterator[Finding]:
     broken = damaged(root, manifest)
-    for name, state in broken.items():
-        yield Finding(FAULT, "installation", f"{root / name} is {state}", _AGAIN.format(root=root))
+    for state in sorted(set(broken.values())):
+        names = [str(root / name) for name, found in broken.items() if found == state]
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        listed = ", ".join(names[:_MOST_NAMED])
+        yield Finding(FAULT, "installation", f"{state}: {listed}{more}", _AGAIN.format(root=root))
     if manifest.software != __version__:
         yield Finding(
             FAULT, "installation", f"is of version {manifest.software}, this is {__version__}", _AGAIN.format(root=root)
@@ -109,7 +95,7 @@ def host_environment(root: Path) -> dict[str, str]:
     }
 
 
-def _host(root: Path) -> Iterator[Finding]:
+def _host(root: Path, good: list[Interpreter]) -> Iterator[Finding]:
     python = str(root / "bin" / "seiscomp-python")
     try:
         asked = ask(python, HOST_PACKAGES, (), host_environment(root))
@@ -126,13 +112,16 @@ def _host(root: Path) -> Iterator[Finding]:
             mend = "install SeisComP's Python bindings for this Python"
         yield Finding(FAULT, "host's Python", f"{python} cannot import {name} ({why})", mend)
     if not asked.missing:
+        good.append(asked)
         yield Finding(OK, "host's Python", f"{asked.version_text}, {python}")
 
 
-def _worker_python(manifest: Manifest, found: list[Interpreter]) -> Iterator[Finding]:
+def _worker_python(
+    python: str, found: list[Interpreter], mend: str = "run 'dlloc install' again, with a Python 3.11 or newer"
+) -> Iterator[Finding]:
     try:
-        found.append(check_worker(manifest.python))
-        yield Finding(OK, "worker's Python", f"{found[0].version_text}, {manifest.python}")
+        found.append(check_worker(python))
+        yield Finding(OK, "worker's Python", f"{found[0].version_text}, {python}")
     except InstallError as error:
         yield Finding(
             FAULT,
@@ -186,60 +175,21 @@ def _folders(settings: Settings) -> Iterator[Finding]:
         yield Finding(OK, "folders", "those of socket, logs, journal and audit can be written")
 
 
-def _profile(profile: Profile, settings: Settings, runs: bool, when: float) -> Iterator[Finding]:
-    subject = f"profile {profile.name}"
-    try:
-        path = models.resolve(profile.model or models.DEFAULT)
-        passport = read_passport(path)
-    except DllocError as error:
-        yield Finding(FAULT, subject, str(error), f"set profile.{profile.name}.model to a model that is there")
-        return
-    if runs:
-        yield _golden(subject, path, settings)
-    try:
-        inventory, where = inventory_of(profile, settings)
-    except DllocError as error:
-        yield Finding(
-            WARNING,
-            subject,
-            f"no inventory: {error}",
-            f"import one into SeisComP, start scmaster and its database, or set profile.{profile.name}.inventory",
-        )
-        return
-    report = network_report(passport, inventory, when)
-    lines = report.lines()
-    level = OK if report.enough else FAULT
-    mend = "" if report.enough else "take a model for this network, or an inventory with its stations"
-    yield Finding(level, subject, f"{report.model} in {where}: {lines[0]}", mend)
-    for line in lines[1:]:
-        yield Finding(NOTE, subject, line)
-
-
-def _golden(subject: str, path: Path, settings: Settings) -> Finding:
-    """The model's own test, in the worker's environment."""
-    command = [settings.worker.python, "-EsP", "-m", "seiscomp_dlloc", "model", "check", str(path)]
-    command += ["--require-gpu"] if settings.worker.require_gpu else []
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=_CHECK_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(FAULT, subject, f"{path}: its check does not run ({error})")
-    said = " ".join((done.stdout + done.stderr).split())
-    if done.returncode != 0:
-        return Finding(FAULT, subject, f"{path}: {said}", "copy the model again, or set worker.provider = cpu")
-    return Finding(OK, subject, f"{path.name}: {said}")
-
-
-def inventory_of(profile: Profile, settings: Settings) -> tuple[Inventory, str]:
-    """The inventory that the worker will use for a profile, and where it is from. Raises InputErrors."""
-    if profile.inventory:
-        return read_inventory(profile.inventory), profile.inventory
-    if not settings.worker.recordstream_command:
-        raise InstallError("worker.recordstreamCommand is not set")
-    helper = RecordstreamSource(settings.worker.recordstream_command)
-    try:
-        return read_inventory(helper.inventory(timeout_s=_HELPER_S)), "the host's inventory"
-    finally:
-        helper.close()
+def _unknown(settings: Settings) -> Iterator[Finding]:
+    """Names in dlloc.cfg that nobody reads: misspelt, mostly. The host's own settings are not ours to judge."""
+    ours = {parameter.key.partition(".")[0] for parameter in PARAMETERS}
+    known = {parameter.key for parameter in PARAMETERS if not parameter.key.startswith("profile.")}
+    of_profile = {parameter.name for parameter in PARAMETERS if parameter.key.startswith("profile.")}
+    for path in settings.files:
+        if os.path.basename(path) != "dlloc.cfg":
+            continue
+        for key in read_cfg(path):
+            parts = key.split(".")
+            good = key in known or (parts[0] == "profile" and len(parts) == 3 and parts[2] in of_profile)
+            if parts[0] in ours and not good:
+                yield Finding(WARNING, "settings", f"{path}: there is no {key}", "look how it is spelt, with scconfig")
+            elif parts[0] == "profile" and parts[1] not in settings.profiles:
+                yield Finding(WARNING, "settings", f"{path}: {key}, but 'profiles' does not name {parts[1]}")
 
 
 def _running(settings: Settings) -> Iterator[Finding]:

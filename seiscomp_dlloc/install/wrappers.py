@@ -32,6 +32,13 @@ PYTHONPATH="$SEISCOMP_ROOT/lib/python${PYTHONPATH:+:$PYTHONPATH}"
 export PATH LD_LIBRARY_PATH PYTHONPATH
 """
 
+_FOUND = """\
+if [ ! -x {python} ]; then
+    echo {python}": is not there; run 'dlloc install' again, from an environment that has the package" >&2
+    exit 2
+fi
+"""
+
 # No PYTHONPATH (it leads to the host's packages), no packages of the user's, no modules from where the process stands
 _ALONE = "-EsP"
 
@@ -40,7 +47,8 @@ def module_wrapper(root: str, python: str) -> str:
     """``bin/dlloc``: the module under the host's interpreter, the other commands under the worker's."""
     return (
         _head(root, "The module under the host's interpreter, other commands in the worker's environment.")
-        + f'case "${{1-}}" in\n{"|".join(COMMANDS)}) exec {quote(python)} {_ALONE} -m seiscomp_dlloc "$@" ;;\nesac\n'
+        + f'case "${{1-}}" in\n{"|".join(COMMANDS)})\n{_FOUND.format(python=quote(python))}'
+        + f'exec {quote(python)} {_ALONE} -m seiscomp_dlloc "$@" ;;\nesac\n'
         + _HOST
         + 'exec "$SEISCOMP_ROOT/bin/seiscomp-python" "$SEISCOMP_ROOT/share/dlloc/module.py" "$@"\n'
     )
@@ -59,6 +67,7 @@ def locator_wrapper(root: str, python: str) -> str:
     """``bin/dlloc-locext``: what the host's External locator runs."""
     return (
         _head(root, "The script of the External locator.")
+        + _FOUND.format(python=quote(python))
         + f'exec {quote(python)} {_ALONE} -m seiscomp_dlloc.locext "$@"\n'
     )
 

@@ -107,7 +107,7 @@ class Stock:
         for profile in self._config.profiles:
             try:
                 model = self.model(profile.model)
-                if profile.inventory or is_recordstream(profile.waveforms):
+                if profile.inventory or is_recordstream(profile.waveforms) or self._config.recordstream:
                     inventory, key = self._inventory_of(profile.inventory, None, profile.waveforms)
                     self._locator(model, inventory, key)
                     self._follow(profile, model, inventory, key)
@@ -204,12 +204,11 @@ class Stock:
         raise SettingError(f"profile {name}: is not configured (profiles: {known}); restart the worker after a change")
 
     def _inventory_of(self, where: str, blob: bytes | None, waveforms: str) -> tuple[Inventory, Any]:
-        """The inventory and what names it: the job's own, else that of the file, else the host's beside its waveforms.
+        """The inventory and what names it: the job's own, else that of the file, else the host's where there is one.
 
         What it says of channels is told to the host's waveforms.
         """
-        from_host = blob is None and not where and is_recordstream(waveforms)
-        if from_host:
+        if blob is None and not where and (is_recordstream(waveforms) or self._config.recordstream):
             blob = self.host.inventory()
         if blob is not None:
             content = blob
