@@ -30,5 +30,8 @@ setup(
         "tqdm>=4.60",
     ],
     # pyprop8 and pygrt-kit (both GPL-3) are only references that tests compare with; nothing here is built on them
-    extras_require={"test": ["pytest>=8", "pyprop8>=1.1.5", "pygrt-kit>=0.18"]},
+    extras_require={
+        "search": ["optuna>=4"],
+        "test": ["pytest>=8", "pyprop8>=1.1.5", "pygrt-kit>=0.18", "optuna>=4"],
+    },
 )

@@ -4,16 +4,20 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
-from dlloc_training.export import parity, to_onnx
+from dlloc_training.calibration import ImageKind
+from dlloc_training.export import parity, to_onnx, write_model
 from dlloc_training.fcn import IMAGE, LabelImage
 from dlloc_training.networks.image_head import BESIDE_IMAGE, ImageAndVector, amplitudes
 from dlloc_training.networks.losses import LossSettings, loss
 from dlloc_training.networks.outputs import ONE_NETWORK, TWO_NETWORKS, Outputs
 from dlloc_training.networks.registry import build_image, with_parameters
 from dlloc_training.networks.shapes import InputShape
+from dlloc_training.passports import passport_document
 from dlloc_training.slim import Density
 
+from seiscomp_dlloc import heads
 from seiscomp_dlloc.errors import SettingError
+from seiscomp_dlloc.model import load
 
 from . import nets, toy
 
@@ -110,6 +114,34 @@ def test_both_outputs_stand_in_one_onnx_file():
     for batch in (1, 3):
         arrays = dict(zip(network.input_names, (a.numpy() for a in NORMALISED.example(batch)), strict=True))
         assert parity(data, network, arrays, rtol=1e-5, atol=1e-5) <= 1.0
+
+
+def test_the_plugin_reads_the_image_of_a_file_that_holds_a_vector_too(tmp_path):
+    network, net = ImageAndVector(slim()), toy.target()
+    document = passport_document(
+        net,
+        toy.MOVEOUT,
+        name="toy",
+        version="1.0.0",
+        description="a toy",
+        calibration={"peak_threshold": 0.0, "covariance_scale": 1.0},
+        provenance={"data": "toy"},
+        skill={},
+        kind=ImageKind("density", 6.0, 3.0),
+        min_stations=4,
+    )
+    waves = WAVES.example(2)[0].numpy()
+    path = tmp_path / "toy.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_model(path, network, document, waves[:1], waves, ("image", "vector"))
+    model = load(path, provider="cpu", threads=1)
+    answer = model.run({"waveforms": waves})
+    assert answer["vector"].shape == (2, 4)
+    estimate = heads.read({name: values[0] for name, values in answer.items()}, model.passport)
+    assert estimate.image.values.shape == toy.GRID.shape
+    # The golden input guards the vector as well
+    assert set(model.golden.values) == {"image", "vector"}
 
 
 @pytest.mark.parametrize(
