@@ -100,7 +100,7 @@ class ParameterUnits(nn.Module):
         values = np.asarray(factors, float)
         if values.shape != self.temperature.shape or not np.all(np.isfinite(values) & (values > 0)):
             raise SettingError(f"temperatures {values} must be {len(self.outputs.names)} numbers above 0")
-        self.temperature.mul_(torch.as_tensor(values, dtype=torch.float32))
+        self.temperature.mul_(torch.as_tensor(values).to(self.temperature))
 
     def passport_head(self, latitude: float, longitude: float) -> dict[str, Any]:
         """The passport's ``head``; x and y are km about the given point."""
