@@ -17,6 +17,7 @@ from scene import inventory, origin_time, quakeml, waveforms
 from seiscomp_dlloc import bundle as bundles
 from seiscomp_dlloc.bundle import BundleStore, differences, make_bundle, read_bundle, replay, write_bundle
 from seiscomp_dlloc.cli import replay as command
+from seiscomp_dlloc.cli.main import main
 from seiscomp_dlloc.errors import BundleError, NoWaveforms, SettingError
 from seiscomp_dlloc.formats.identifiers import file_stem
 from seiscomp_dlloc.formats.plain import as_json
@@ -25,6 +26,7 @@ from seiscomp_dlloc.locate import Job, Locator
 from seiscomp_dlloc.model import load
 from seiscomp_dlloc.records import Dropped
 from seiscomp_dlloc.report.figures import located_png
+from seiscomp_dlloc.settings.values import Settings
 from seiscomp_dlloc.solution import Options
 from seiscomp_dlloc.waveforms.pack import from_miniseed, to_miniseed
 
@@ -367,6 +369,22 @@ def test_replay_says_that_the_answer_is_the_same(kept, model_file, tmp_path, cap
     assert read_triggers(out).triggers[0].public_id == TRIGGER.public_id
     (picture,) = (tmp_path / "pictures").iterdir()
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_replay_and_picture_take_the_name_of_an_origin(kept, model_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("SEISCOMP_ROOT", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    store = BundleStore(Settings.load().bundle.folder, 4)
+    store.keep("Origin/dlloc/x/final", Path(kept[0]).read_bytes(), b"picture")
+    for name in ("Origin/dlloc/x/final", "Origin/dlloc/x/1"):
+        assert run(name, "--model", model_file) == 0
+        assert "the same answer" in capsys.readouterr().out
+        assert main(["picture", name]) == 0
+        assert capsys.readouterr().out.strip() == str(store.picture("Origin/dlloc/x/final"))
+    assert main(["picture", "Origin/dlloc/y/1"]) == 2
+    assert "bundle.keep = true" in capsys.readouterr().err
+    with pytest.raises(BundleError, match="Origin/dlloc/y/1"):
+        run("Origin/dlloc/y/1", "--model", model_file)
 
 
 def test_replay_lists_differences_and_exits_with_one(kept, model_file, tmp_path, capsys):

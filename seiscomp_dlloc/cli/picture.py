@@ -31,10 +31,12 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """``dlloc picture``. Raises BundleError where there is no picture, or no viewer."""
+    from ..bundle import BundleStore
     from ..settings.values import Settings
+    from .kept import kept
 
     bundle = Settings.load(arguments.config).bundle
-    path = find(Path(bundle.folder), bundle.maximum, arguments.origin)
+    path = kept(bundle, arguments.origin, BundleStore.picture)
     if path is None:
         keep = "" if bundle.keep else "; set bundle.keep = true in dlloc.cfg to keep those of the origins to come"
         raise BundleError(f"{arguments.origin}: no picture of it in {bundle.folder}{keep}")
@@ -42,18 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.open:
         _open(path)
     return EXIT_OK
-
-
-def find(folder: Path, maximum: int, origin: str) -> Path | None:
-    """The picture of an origin, or of the last revision of the same solution; None where there is none."""
-    from ..bundle import BundleStore
-
-    store = BundleStore(folder, maximum)
-    for name in (origin, f"{origin.rpartition('/')[0]}/final"):
-        path = store.picture(name)
-        if path.is_file():
-            return path
-    return None
 
 
 def _open(path: Path) -> None:

@@ -25,6 +25,7 @@ exit status:
 
 examples:
   dlloc replay Origin_dlloc_1b2c-0a1b2c3d4e.dlloc.zip
+  dlloc replay Origin/dlloc/1b2c/final
   dlloc replay kept.dlloc.zip --model my.onnx --plot pictures/ -o again.xml
 """
 
@@ -32,7 +33,7 @@ examples:
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = add_command(subparsers, "replay", "locate again what a bundle holds, and compare", DESCRIPTION, EPILOG)
-    parser.add_argument("bundle", type=nonempty, metavar="BUNDLE", help="file of the bundle")
+    parser.add_argument("bundle", type=nonempty, metavar="BUNDLE", help="its file, or the origin's publicID")
     parser.add_argument(
         "--model", type=nonempty, metavar="NAME|FILE", help="the model that answered (default: the bundled one)"
     )
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.output:
         check_writable(arguments.output)
-    bundle = bundles.read_bundle(arguments.bundle)
+    bundle = bundles.read_bundle(_file(arguments.bundle))
     model = load(_model(bundle, arguments.model), arguments.provider, arguments.require_gpu, arguments.threads or 0)
     located = bundles.replay(bundle, model)
     solution = located.solution
@@ -78,6 +79,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         write_atomically(arguments.output, _document(solution, arguments.format))
     return EXIT_EVENTS if told else EXIT_OK
+
+
+def _file(named: str) -> str | Path:
+    """The bundle's file; where there is none of that name, what was kept for the origin of that publicID."""
+    from ..bundle import BundleStore
+    from ..settings.values import Settings
+    from .kept import kept
+
+    if Path(named).exists():
+        return named
+    return kept(Settings.load().bundle, named, BundleStore.path) or named
 
 
 def _model(bundle: "Bundle", wanted: str | None) -> Path:

@@ -112,8 +112,7 @@ def test_from_the_installation_to_scolv(
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
     # The analyst's two commands, on what the host has now
-    bundle = picture.parent.parent / f"{picture.stem}.dlloc.zip"
-    assert b"the same" in host.run(program, "replay", bundle)
+    assert b"the same" in host.run(program, "replay", ours)
     (event,) = host.preferred()
     (tmp_path / "dumped.xml").write_bytes(host.run("scxmldump", "-d", host.database_uri, "-E", event, "-PAMf"))
     compared = host.run(program, "compare", tmp_path / "dumped.xml", "-o", tmp_path / "page.html", "--csv").decode()
