@@ -23,8 +23,9 @@ import time
 from typing import Any, Dict, List, Optional, Tuple
 
 from .errors import DllocError, SettingError, WorkerTimeout, WorkerUnavailable
+from .settings.fingerprint import fingerprint
 from .settings.values import Settings
-from .worker.client import Client
+from .worker.client import Client, Wanted
 from .worker.protocol import RETRY_REASONS, Blobs, Decoder, Header, Message, encode
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -35,7 +36,11 @@ REMEMBERED_S = 5.0
 MOST_BYTES = 128 << 20
 """Longest document that is taken."""
 
+YOUNG_S = 60.0
+"""A worker younger than this is never replaced: two users whose settings differ must not do so with every event."""
+
 _START_SHARE = 0.5
+_PING_S = 0.2
 _RESERVE_S = 0.3
 _AGAIN_S = 0.1
 _LOG_BYTES = 1 << 20
@@ -142,23 +147,37 @@ def ask(header: Header, blobs: Blobs, arguments: Arguments, settings: Settings, 
     """
     path = arguments.socket or settings.worker.socket
     python = settings.worker.python or sys.executable
-    try:
-        return _ask_worker(Client(path), header, blobs, limit)
-    except WorkerUnavailable as error:
-        why: DllocError = error
-    if settings.worker.autostart:
-        from .worker.launch import WorkerLauncher
-
-        options = ["--config", os.path.abspath(arguments.config)] if arguments.config else []
-        launcher = WorkerLauncher(path, python, options)
-        share = limit - time.monotonic()
+    config = os.path.abspath(arguments.config) if arguments.config else ""
+    wanted = Wanted(fingerprint(settings), config, YOUNG_S)
+    why: Optional[DllocError] = None
+    if not (settings.worker.autostart and _outdated(path, wanted)):
         try:
-            launcher(_START_SHARE * share)
             return _ask_worker(Client(path), header, blobs, limit)
         except WorkerUnavailable as error:
             why = error
+    if settings.worker.autostart:
+        from .worker.launch import WorkerLauncher
+
+        launcher = WorkerLauncher(path, python, ["--config", config] if config else [], wanted=wanted)
+        share = limit - time.monotonic()
+        try:
+            launcher(_START_SHARE * share)
+        except WorkerUnavailable as error:
+            why = error
+        try:
+            return _ask_worker(Client(path), header, blobs, limit)
+        except WorkerUnavailable as error:
+            why = why or error
     log(settings.locator.log_file, f"no worker ({why}): the job is done without one")
     return _ask_process(python, header, blobs, arguments, limit)
+
+
+def _outdated(path: str, wanted: Wanted) -> bool:
+    """Whether the worker there has to be replaced; a busy one that does not say is taken as it is."""
+    try:
+        return wanted.denies(Client(path).ping(_PING_S))
+    except DllocError:
+        return False
 
 
 def _ask_worker(client: Client, header: Header, blobs: Blobs, limit: float) -> Message:

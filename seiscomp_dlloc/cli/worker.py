@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError, WorkerUnavailable
-from ..worker.client import Client
+from ..errors import SettingError, WorkerError, WorkerUnavailable
+from ..worker.client import Client, Wanted
+from ..worker.launch import end_worker
 from . import EXIT_EVENTS, EXIT_OK
 from .commands import add_command
 from .locate import count, nonempty
@@ -24,7 +25,8 @@ its external locator use it, and start it where it does not run.
 
 EPILOG = """\
 commands:
-  start     start the worker in the background; it is no error where it runs already
+  start     start the worker in the background; one that runs already is left alone, unless it was started before an
+            upgrade or a change of the settings: then it ends and a new one takes its place
   run       run it in the foreground until SIGTERM or Ctrl-C, and show its log
   stop      end it: no new jobs, what runs may finish for a few seconds
   status    health and statistics: jobs, latencies, models, memory
@@ -120,7 +122,22 @@ def _model(name: str | None) -> str | None:
 
 
 def _start(arguments: argparse.Namespace) -> int:
+    config = configure(arguments)
+    try:
+        running = Client(config.socket).ping()
+    except WorkerError:
+        return _serve(arguments, detached=True)
+    if not config.options and wanted(config).denies(running):
+        print(f"worker {running['pid']} was started with other settings or by another version; it ends")
+        end_worker(config.socket, time.monotonic() + _STOP_S)
+    elif config.options:
+        print(f"worker {running['pid']} keeps its options; to give it others end it with 'dlloc worker stop'")
     return _serve(arguments, detached=True)
+
+
+def wanted(config: "WorkerConfig") -> Wanted:
+    """What a worker that runs is compared with."""
+    return Wanted(config.settings, config.config_file)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -152,8 +169,7 @@ def _serve(arguments: argparse.Namespace, detached: bool) -> int:
 
 def _stop(arguments: argparse.Namespace) -> int:
     config = configure(arguments)
-    client = Client(config.socket)
-    pid = client.stop()["pid"]
+    pid = Client(config.socket).stop()["pid"]
     limit = time.monotonic() + _STOP_S
     while Path(config.socket).exists() and time.monotonic() < limit:
         time.sleep(0.05)
@@ -171,6 +187,8 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         for line in describe(status):
             print(line)
+        if wanted(config).denies(status):
+            print("outdated   the settings or the program have changed since; 'dlloc worker start' starts a new one")
     healthy = status["engine"]["state"] == "ready" and not any(row["problem"] for row in status["profiles"])
     return EXIT_OK if healthy else EXIT_EVENTS
 

@@ -3,7 +3,10 @@
 from functools import partial
 from typing import Any, Dict, Optional
 
+from ..errors import SettingError
+from ..settings.fingerprint import fingerprint
 from ..settings.values import Profile, Settings, in_region
+from ..worker.client import Wanted
 from ..worker.launch import WorkerLauncher
 from .chain import Pace
 from .plan import OutputPlan, Plan, ProfilePlan
@@ -16,7 +19,7 @@ LONGEST_WINDOW_S = 180.0
 def make_plan(settings: Settings, hello: Dict[str, Any], once: bool = False) -> Plan:
     """The plan; with ``once``, each origin is located once, on the data there are, and not tried for long."""
     output, evolve, worker, trigger = settings.output, settings.evolve, settings.worker, settings.trigger
-    launcher = WorkerLauncher(worker.socket, worker.python) if worker.autostart else None
+    launcher = WorkerLauncher(worker.socket, worker.python, wanted=wanted_worker()) if worker.autostart else None
     external = output.method_id.startswith("External")
     return Plan(
         profiles=tuple(_profile(profile) for profile in settings.profiles.values()),
@@ -62,6 +65,15 @@ def make_plan(settings: Settings, hello: Dict[str, Any], once: bool = False) -> 
         keep_bundle=settings.bundle.keep,
         most_open=max(2, worker.queue),
     )
+
+
+def wanted_worker() -> Optional[Wanted]:
+    """The worker that would be started now: it reads the host's files itself, without the module's command line."""
+    try:
+        return Wanted(fingerprint(Settings.load()))
+    except SettingError:
+        # The module was given another file, for these are wrong
+        return None
 
 
 def _profile(profile: Profile) -> ProfilePlan:

@@ -16,6 +16,9 @@ from .parameters import BY_KEY, PARAMETERS, Parameter
 Getter = Callable[[str], Optional[List[str]]]
 Region = Tuple[float, float, float, float]
 
+HOST_KEYS = ("recordstream", "database", "database.inventory")
+"""Settings of the host that the worker's helper goes by."""
+
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -111,7 +114,10 @@ class BundleSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All settings. ``files``: the configuration files that were read, least important first."""
+    """All settings. ``files``: the configuration files that were read, least important first.
+
+    ``host``: the host's own settings that are of interest, as they are written.
+    """
 
     profiles: Dict[str, Profile]
     trigger: TriggerSettings
@@ -125,6 +131,7 @@ class Settings(NamedTuple):
     audit_file: str
     catchup_max_age_s: float
     files: Tuple[str, ...] = ()
+    host: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
 
     @classmethod
     def from_getter(
@@ -231,6 +238,7 @@ class _Reader:
             audit_file=self._file("audit.file"),
             catchup_max_age_s=self._float("catchup.maxAge"),
             files=self._files,
+            host=tuple((key, tuple(self._get(key) or ())) for key in HOST_KEYS),
         )
 
     def _profile(self, name: str) -> Profile:

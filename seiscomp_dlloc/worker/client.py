@@ -8,8 +8,9 @@ import errno
 import os
 import socket
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Union
 
+from .. import __version__
 from ..errors import ProtocolError, SettingError, WorkerTimeout, WorkerUnavailable
 from .protocol import RETRY_REASONS, Blobs, Decoder, Header, Message, check_version, encode
 
@@ -37,6 +38,26 @@ def check_path(path: Union[str, "os.PathLike[str]"]) -> str:
             f"worker.socket {text}: has {length} bytes, a Unix socket's path may have {LONGEST_PATH}; set a shorter one"
         )
     return text
+
+
+class Wanted(NamedTuple):
+    """The worker that a client would start now, to be compared with the one that runs.
+
+    ``settings``: fingerprint of the client's settings; ``config``: absolute path of the file that was named for them,
+    '' for the host's. A worker younger than ``least_age_s`` is taken as it is.
+    """
+
+    settings: str
+    config: str = ""
+    least_age_s: float = 0.0
+
+    def denies(self, running: Mapping[str, Any]) -> bool:
+        """Whether a worker that answers a ping, or says its status, so was started before an upgrade or a change of
+        the settings. One with options of its own, or of another file, is the operator's: it is never denied."""
+        known = running.get("settings") and not running.get("options") and running.get("config") == self.config
+        if not known or float(running.get("uptime_s") or 0.0) < self.least_age_s:
+            return False
+        return bool(running["settings"] != self.settings or running.get("software") != __version__)
 
 
 class Pending:
@@ -118,9 +139,9 @@ class Client:
         """Health and statistics; never starts a worker. Raises WorkerUnavailable, WorkerTimeout."""
         return self._ask({"kind": "status"}, timeout_s)
 
-    def stop(self, timeout_s: float = 5.0) -> Header:
-        """Ask the worker to end. Raises WorkerUnavailable where there is none, WorkerTimeout."""
-        return self._ask({"kind": "stop"}, timeout_s)
+    def stop(self, timeout_s: float = 5.0, why: str = "") -> Header:
+        """Ask the worker to end; its log says ``why``. Raises WorkerUnavailable where there is none, WorkerTimeout."""
+        return self._ask({"kind": "stop", "why": why}, timeout_s)
 
     def open(self, request: Mapping[str, Any], blobs: Optional[Blobs] = None) -> Pending:
         """Send a request and return at once. Raises WorkerUnavailable where nobody listens; starts no worker."""

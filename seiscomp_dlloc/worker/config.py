@@ -29,6 +29,9 @@ class WorkerConfig:
     ``jobs`` locate at once, ``queue`` more may wait; ``threads`` of the model, 0 for its own choice. ``deadline_s`` of
     a job that states none. ``recordstream``: command of the host's helper, '' where there is none. ``ring_s``: length
     of the ring of recent data, 0 for none. ``bundles``: folder of the bundles that are kept, ``most_bundles`` of them.
+
+    Where they come from: ``settings``, the fingerprint of the settings that were read; ``config_file``, the file that
+    was named in place of the host's; ``options``, whether options of the command line changed any.
     """
 
     socket: str
@@ -44,6 +47,9 @@ class WorkerConfig:
     bundles: str = ""
     most_bundles: int = 200
     profiles: tuple[ProfileConfig, ...] = field(default=(ProfileConfig("default"),))
+    settings: str = ""
+    config_file: str = ""
+    options: bool = False
 
     @property
     def log(self) -> Path:

@@ -1,18 +1,27 @@
-"""Starts a worker where none listens, once, however many ask at the same time. Standard library, Python 3.8."""
+"""Starts a worker where none listens, once, however many ask at the same time; renews one that is out of date.
+
+Standard library, Python 3.8.
+"""
 
 import contextlib
 import fcntl
+import logging
 import os
 import subprocess
 import sys
 import time
 from typing import Dict, Iterator, Mapping, Optional, Sequence
 
-from ..errors import WorkerUnavailable
-from .client import Client, check_path
+from ..errors import ProtocolError, WorkerTimeout, WorkerUnavailable
+from .client import Client, Wanted, check_path
+from .protocol import Header
 
 _PING_S = 2.0
 _POLL_S = 0.02
+
+RENEWAL = "it was started with other settings or by another version; a new one takes its place"
+
+LOG = logging.getLogger("dlloc.launch")
 
 
 class WorkerLauncher:
@@ -20,7 +29,8 @@ class WorkerLauncher:
 
     ``socket_path``: where the worker shall listen. ``python``: interpreter of the worker's virtual environment, this
     one where ''. ``arguments``: further options of ``dlloc worker run``, paths absolute. ``environment``: in place of
-    this process's.
+    this process's. ``wanted``: a worker that it denies is replaced, at the first call only: programs whose settings
+    differ for ever must not take turns.
     """
 
     def __init__(
@@ -29,6 +39,7 @@ class WorkerLauncher:
         python: str = "",
         arguments: Sequence[str] = (),
         environment: Optional[Mapping[str, str]] = None,
+        wanted: Optional[Wanted] = None,
     ) -> None:
         self.path = check_path(os.path.abspath(socket_path))
         self._command = [
@@ -36,22 +47,29 @@ class WorkerLauncher:
             *arguments,
         ]  # fmt: skip
         self._environment = worker_environment(os.environ if environment is None else environment)
+        self._wanted = wanted
 
     def __call__(self, timeout_s: float) -> None:
         """Make sure that a worker listens. Raises WorkerUnavailable saying why there is none within ``timeout_s``."""
         limit = time.monotonic() + timeout_s
         with _lock(self.path + ".launch", limit):
-            if not self._listens(limit):
+            running = self._running(limit)
+            wanted, self._wanted = self._wanted, None
+            if running is not None and wanted is not None and wanted.denies(running):
+                LOG.info("worker %s at %s: %s", running.get("pid"), self.path, RENEWAL)
+                if end_worker(self.path, limit):
+                    running = None
+            if running is None:
                 self._start(limit)
 
-    def _listens(self, limit: float) -> bool:
+    def _running(self, limit: float) -> Optional[Header]:
+        """What the worker says to a ping; None where none listens."""
         try:
-            Client(self.path).ping(max(min(_PING_S, limit - time.monotonic()), 0.05))
+            return Client(self.path).ping(max(min(_PING_S, limit - time.monotonic()), 0.05))
         except WorkerUnavailable:
-            return False
+            return None
         except Exception:  # noqa: BLE001,RUF100 (it is there, and busy or of another version: not ours to replace)
-            return True
-        return True
+            return {}
 
     def _start(self, limit: float) -> None:
         """Run the command, which returns when the worker listens and goes on without its parent."""
@@ -80,6 +98,37 @@ class WorkerLauncher:
             raise WorkerUnavailable(
                 "{}: the worker cannot be started: {}".format(self.path, said[-1] if said else "it says nothing")
             )
+
+
+def end_worker(path: str, limit: float) -> bool:
+    """Ask the worker at ``path`` to end and wait for it; False where it does not take the word.
+
+    ``limit`` is monotonic. Raises WorkerUnavailable where it has not ended by then.
+    """
+    try:
+        Client(path).stop(max(min(_PING_S, limit - time.monotonic()), 0.05), RENEWAL)
+    except WorkerUnavailable:
+        pass
+    except (WorkerTimeout, ProtocolError) as error:
+        LOG.warning("%s: the worker cannot be asked to end (%s)", path, error)
+        return False
+    while _held(path + ".lock"):
+        if time.monotonic() >= limit:
+            raise WorkerUnavailable(f"{path}: the worker is told to end, and still has something to finish")
+        time.sleep(_POLL_S)
+    return True
+
+
+def _held(path: str) -> bool:
+    """Whether a process holds a worker's lock file."""
+    try:
+        with open(path, "rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 _PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH")

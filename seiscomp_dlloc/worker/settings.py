@@ -1,8 +1,10 @@
 """The worker's settings: the operator's, options of the command line over them."""
 
+import os
 from dataclasses import replace
 from typing import Any
 
+from ..settings.fingerprint import fingerprint
 from ..settings.values import Profile, Settings
 from .config import ProfileConfig, WorkerConfig
 
@@ -12,7 +14,13 @@ def load_config(file: str | None, given: dict[str, Any], profile: dict[str, Any]
 
     Raises SettingError naming the setting and the file.
     """
-    config = replace(from_settings(Settings.load(file)), **given)
+    config = replace(
+        from_settings(Settings.load(file)),
+        config_file=os.path.abspath(file) if file else "",
+        # Another socket is another place, not another kind of worker
+        options=bool(profile) or any(key != "socket" for key in given),
+        **given,
+    )
     if profile:
         first, *others = config.profiles
         config = replace(config, profiles=(replace(first, **profile), *others))
@@ -36,6 +44,7 @@ def from_settings(settings: Settings) -> WorkerConfig:
         bundles=settings.bundle.folder,
         most_bundles=settings.bundle.maximum,
         profiles=tuple(map(_profile, settings.profiles.values())),
+        settings=fingerprint(settings),
     )
 
 

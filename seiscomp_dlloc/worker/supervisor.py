@@ -207,12 +207,12 @@ class Supervisor:
         elif kind == "locate":
             self._locate(number, header, blobs)
         elif kind == "ping":
-            pong = {"kind": "pong", "pid": os.getpid(), "software": __version__, "ready": self.child.ready}
-            self.clients.reply(number, pong)
+            self.clients.reply(number, {"kind": "pong", **self._identity(), "ready": self.child.ready})
         elif kind == "status":
             self.clients.reply(number, self.status())
         elif kind == "stop":
             self.clients.reply(number, {"kind": "stopping", "pid": os.getpid()})
+            log.info("told to end %.200s", " ".join(str(header.get("why") or "").split()))
             self.stop()
         else:
             self.clients.reply(number, unknown_kind(header))
@@ -239,16 +239,25 @@ class Supervisor:
 
     # Health
 
+    def _identity(self) -> Header:
+        """Who answers, and what it was started with."""
+        return {
+            "pid": os.getpid(),
+            "software": __version__,
+            "settings": self.config.settings,
+            "config": self.config.config_file,
+            "options": self.config.options,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+        }
+
     def status(self) -> Header:
         """Header of the answer to ``status``."""
         now, states, child = time.monotonic(), self.table.states(), self.child
         return {
             "kind": "status",
-            "software": __version__,
-            "pid": os.getpid(),
+            **self._identity(),
             "socket": self.place.path,
             "log": str(self.config.log),
-            "uptime_s": round(now - self._started, 1),
             "stopping": self._stopping is not None,
             "engine": {
                 "state": child.state,
