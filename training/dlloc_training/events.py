@@ -30,8 +30,9 @@ _BLOCK_PAIRS = 60  # event-station pairs at once: their spectra stay near the si
 
 @dataclass(frozen=True)
 class Sources:
-    """Point sources. ``x_km``, ``y_km`` (event,) local frame; ``depth_km`` (event,) below the table's surface;
-    ``tensors`` (event, 3, 3) N m, north-east-down; ``corner_hz`` (event,) of Brune's source.
+    """Point sources. ``x_km``, ``y_km`` (event,) local frame; ``depth_km`` (event,) below the table's surface, or
+    below sea level where seismograms come from SPECFEM3D (negative in a volcano's edifice); ``tensors`` (event, 3, 3)
+    N m, north-east-down; ``corner_hz`` (event,) of Brune's source.
     """
 
     x_km: FloatArray
@@ -47,8 +48,8 @@ class Sources:
                 raise SettingError(
                     f"sources: {name} has shape {np.shape(getattr(self, name))}, expected {(count, *shape)}"
                 )
-        if np.any(np.asarray(self.depth_km) <= 0) or np.any(np.asarray(self.corner_hz) <= 0):
-            raise SettingError("sources: depths and corner frequencies must be above 0")
+        if np.any(np.asarray(self.corner_hz) <= 0):
+            raise SettingError("sources: corner frequencies must be above 0")
 
     def __len__(self) -> int:
         return len(self.x_km)
@@ -170,6 +171,8 @@ def synthesize(
 
 
 def _check_inside(table: StrainTable, depth: FloatArray, distance: FloatArray, largest: float) -> None:
+    if depth.size and depth.min() <= 0:
+        raise SettingError(f"depth {depth.min():g} km: must be above 0, below the strain table's surface")
     for name, nodes, values in (("depth", table.depths_km, depth), ("distance", table.distances_km, distance)):
         low, high = nodes[0] - largest, nodes[-1] + largest
         if values.size and (values.min() < low or values.max() > high):

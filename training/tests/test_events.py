@@ -130,7 +130,7 @@ def test_places_outside_the_table_are_refused(table):
     with pytest.raises(SettingError, match="tensors"):
         Sources(np.zeros(1), np.zeros(1), np.ones(1), TENSOR, np.ones(1))
     with pytest.raises(SettingError, match="above 0"):
-        _one(depth=-1.0)
+        synthesize(table, np.array([[0.0, 20.0]]), _one(depth=-1.0), samples=100)
 
 
 def test_station_positions():
