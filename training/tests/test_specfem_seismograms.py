@@ -3,7 +3,7 @@ import pytest
 from dlloc_training.specfem.seismograms import check_folder, check_folders, differentiate, read_event
 from dlloc_training.specfem.text import SpecfemError
 
-from .specfem_files import STATIONS, to_asdf, to_hdf5, write_run
+from .specfem_files import STATIONS, to_asdf, to_hdf5, write_run, write_trace
 
 DT, START, SAMPLES = 0.02, -1.0, 400
 TIME = START + DT * np.arange(SAMPLES)
@@ -56,6 +56,15 @@ def test_east_and_north_are_taken_for_what_they_are(tmp_path, velocity):
     checked = check_folder(run)
     np.testing.assert_allclose(read_event(checked).velocity[2], velocity[:, 0], rtol=1e-6, atol=1e-13)
     assert not checked.suppress_utm
+
+
+def test_strain_beside_displacement_is_not_taken_for_it(tmp_path, centres):
+    displacement = 1e-6 * _pulse(TIME, centres[..., None])
+    run = write_run(tmp_path / "ev", displacement, DT, START, ending="semd")
+    expected = read_event(check_folder(run)).velocity
+    for code in ("SXX", "SXY", "SXZ", "SYY", "SYZ", "SZZ"):
+        write_trace(_output(run) / f"DB.X20.{code}.semd", START, DT, np.full(SAMPLES, 1e-12))
+    np.testing.assert_array_equal(read_event(check_folder(run)).velocity, expected)
 
 
 @pytest.mark.parametrize("form", ["ASCII", "HDF5", "ASDF"])

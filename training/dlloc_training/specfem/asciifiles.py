@@ -13,6 +13,7 @@ FloatArray = NDArray[np.float64]
 
 _ENDINGS: tuple[tuple[str, Quantity], ...] = ((".semv", "velocity"), (".semd", "displacement"))
 _TAIL_BYTES = 400
+_BANDS, _INSTRUMENTS = "LMBHCF", "XH"
 
 
 def ascii_output(folder: Path, quantity: Quantity | None = None) -> Output | None:
@@ -42,11 +43,15 @@ def _files(folder: Path, ending: str) -> dict[str, dict[str, Path]]:
     for place in (folder / "OUTPUT_FILES", folder):
         for path in sorted(place.glob(f"*{ending}")):
             station, _, channel = path.name[: -len(ending)].rpartition(".")
-            if "." in station and len(channel) == 3 and channel[1] in "XH" and channel[-1] in LETTERS:
+            if "." in station and _is_motion(channel):
                 files.setdefault(station, {})[LETTERS[channel[-1]]] = path
         if files:
             break
     return files
+
+
+def _is_motion(channel: str) -> bool:
+    return len(channel) == 3 and channel[0] in _BANDS and channel[1] in _INSTRUMENTS and channel[2] in LETTERS
 
 
 def trace_axis(path: Path) -> Axis:
