@@ -1,0 +1,166 @@
+"""An experiment's TOML file, checked before anything long begins."""
+
+import csv
+import json
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from seiscomp_dlloc.errors import SettingError
+from seiscomp_dlloc.geometry import LocalFrame
+from seiscomp_dlloc.records import Station
+from seiscomp_dlloc.units import m_to_km
+
+from ..catalogue import read_stations
+from ..earth import COLUMNS, EarthModel
+
+FAR_KM = 400.0
+"""A station farther than this from the region's centre is a slip of the pen, not a local network."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where events lie: degrees, km below sea level (negative above it)."""
+
+    south: float
+    north: float
+    west: float
+    east: float
+    top_km: float
+    bottom_km: float
+
+    @property
+    def frame(self) -> LocalFrame:
+        """Local frame at the region's centre: x east, y north, km."""
+        return LocalFrame(0.5 * (self.south + self.north), 0.5 * (self.west + self.east))
+
+
+@dataclass(frozen=True)
+class ExperimentFile:
+    """What the file says. ``folder``: where it stands, which paths in it are relative to; ``settings``: all of it.
+
+    ``surface_km``: depth of the earth model's surface below sea level (negative: above it).
+    """
+
+    path: Path
+    name: str
+    seed: int
+    stations: tuple[Station, ...]
+    earth: EarthModel
+    surface_km: float
+    region: Region
+    settings: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The file's folder."""
+        return self.path.parent
+
+
+def read_experiment(path: str | Path) -> ExperimentFile:
+    """Read and check an experiment's file.
+
+    Raises SettingError naming the file and the entry: no TOML, an entry missing, unknown or out of range, stations
+    without coordinates or far from the region, a region that is empty or leaves the earth model.
+    """
+    path = Path(path)
+    try:
+        settings = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{path}: is no TOML ({error})") from error
+    _check_schema(settings, path)
+    region = _region(settings["region"], path)
+    stations = _stations(settings["network"], path)
+    surface_km = -m_to_km(settings["earth"].get("surface_m", sum(s.elevation_m for s in stations) / len(stations)))
+    earth = _earth(settings["earth"], path)
+    _check_inside(region, stations, surface_km, path)
+    low, high = settings["events"]["magnitude"]
+    if low > high:
+        raise SettingError(f"{path}: events.magnitude: {low} is above {high}")
+    return ExperimentFile(path, settings["name"], settings["seed"], stations, earth, surface_km, region, settings)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of experiment files."""
+    text = resources.files(__package__).joinpath("schema.json").read_text("utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def _check_schema(settings: dict[str, Any], path: Path) -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    error = jsonschema.exceptions.best_match(validator.iter_errors(settings))
+    if error is None:
+        return
+    where = ".".join(str(part) for part in error.absolute_path) or "the file"
+    if error.validator == "oneOf" and isinstance(error.validator_value, list):
+        names = [" and ".join(part.get("required", [])) for part in error.validator_value]
+        if all(names):
+            raise SettingError(f"{path}: {where}: give either {' or '.join(names)}")
+    raise SettingError(f"{path}: {where}: {error.message}")
+
+
+def _region(row: dict[str, float], path: Path) -> Region:
+    region = Region(**row)
+    if not (-90 < region.south < region.north < 90 and region.west < region.east <= region.west + 20):
+        raise SettingError(f"{path}: region: south, north, west, east enclose nothing, or more than 20 degrees")
+    if not region.top_km < region.bottom_km:
+        raise SettingError(f"{path}: region: top_km {region.top_km:g} must be above bottom_km {region.bottom_km:g}")
+    return region
+
+
+def _stations(network: dict[str, Any], path: Path) -> tuple[Station, ...]:
+    if "inventory" in network:
+        stations = read_stations(path.parent / network["inventory"])
+    else:
+        stations = tuple(
+            Station(*_codes(row["code"]), row["latitude"], row["longitude"], row.get("elevation_m", 0.0))
+            for row in network["stations"]
+        )
+    names = [station.id for station in stations]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingError(f"{path}: network: {', '.join(twice)} stands there twice")
+    return stations
+
+
+def _codes(name: str) -> tuple[str, str]:
+    network, _, station = name.partition(".")
+    return network, station
+
+
+def _earth(row: dict[str, Any], path: Path) -> EarthModel:
+    if "layers" in row:
+        return EarthModel.from_rows(row["layers"])
+    table = path.parent / row["file"]
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return EarthModel.from_rows([[float(entry[name]) for name in COLUMNS] for entry in rows])
+    except OSError as error:
+        raise SettingError(f"{table}: cannot be read ({error.strerror or error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingError(
+            f"{table}: is no table of numbers with the columns {', '.join(COLUMNS)} ({error})"
+        ) from error
+
+
+def _check_inside(region: Region, stations: tuple[Station, ...], surface_km: float, path: Path) -> None:
+    if region.top_km <= surface_km:
+        raise SettingError(
+            f"{path}: region.top_km {region.top_km:g} lies above the surface of the earth model at {surface_km:g} km; "
+            "set earth.surface_m, or lower the region"
+        )
+    frame = region.frame
+    for station in stations:
+        x, y = frame.to_local(station.latitude, station.longitude)
+        if (float(x) ** 2 + float(y) ** 2) ** 0.5 > FAR_KM:
+            raise SettingError(
+                f"{path}: network: {station.id} lies more than {FAR_KM:g} km from the region: is its place right?"
+            )
