@@ -73,6 +73,14 @@ def test_a_figure_names_event_model_and_judgement_and_draws_every_panel():
     assert {"Record section, vertical", "Network and location image"} <= titles
 
 
+def test_the_time_is_rounded_as_in_the_tables():
+    whole = picture()
+    assert whole.solution.hypocenter is not None
+    for time, shown in ((1000.619991, ":40.62 UTC"), (1000.615009, ":40.62 UTC"), (1019.996, "00:17:00.00 UTC")):
+        solution = replace(whole.solution, hypocenter=replace(whole.solution.hypocenter, time=time))
+        assert shown in texts(event_figure(replace(whole, solution=solution)))
+
+
 def test_a_station_without_record_has_no_trace_and_no_code():
     assert "A4" not in texts(event_figure(picture()))
 

@@ -86,7 +86,7 @@ def number(value: float | None, digits: int, sign: bool = False) -> str:
 def when(time: float) -> str:
     """POSIX seconds as ``2016-01-06 01:17:05.48``; a dash where no calendar has the time."""
     try:
-        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-4]
+        return datetime.fromtimestamp(round(time, 2), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-4]
     except (OverflowError, ValueError, OSError):
         return "\u2013"
 

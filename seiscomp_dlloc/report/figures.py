@@ -83,7 +83,8 @@ def event_figure(picture: EventPicture) -> Figure:
 
 def _headline(figure: Figure, picture: EventPicture, hypocenter: Hypocenter) -> None:
     solution = picture.solution
-    when = datetime.fromtimestamp(hypocenter.time, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-4]
+    # To the next hundredth: cut off, 53.619991 s would read otherwise than in the tables
+    when = datetime.fromtimestamp(round(hypocenter.time, 2), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-4]
     word = "Theoretical seismograms (synthetic): " if picture.theoretical else ""
     figure.text(0.055, 0.962, f"{word}{solution.trigger.public_id}", fontsize=12, fontweight="bold")
     sigma = _sigma_text(hypocenter)
