@@ -123,8 +123,12 @@ class Clients:
             return
         try:
             taken = channel.send(header, blobs)
-        except (OSError, ProtocolError) as error:
-            log.warning("a client has gone before its answer (%s)", error)
+        except OSError as error:
+            # Nothing unusual: the module takes a question back when another one has brought the final answer
+            log.debug("a client has gone before its answer (%s)", error)
+            taken = False
+        except ProtocolError as error:
+            log.warning("an answer cannot be sent (%s)", error)
             taken = False
         if taken:
             self._settle(number)
