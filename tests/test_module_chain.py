@@ -164,8 +164,9 @@ def test_an_accepted_answer_without_a_place_is_no_origin():
 def test_ids_are_of_the_job_and_differ_with_trigger_profile_and_revision():
     token = token_of("O1", "ok")
     assert token == token_of("O1", "ok")
-    others = [token_of("O2", "ok"), token_of("O1", "uk"), token_of("O1", "ok", "again")]
+    others = [token_of("O2", "ok"), token_of("O1", "uk")]
     names = [origin_id_of(token, 1, False), origin_id_of(token, 2, False), origin_id_of(token, 2, True)]
+    names.append(origin_id_of(token, 1, True, "asked"))
     assert len({*names, *(origin_id_of(other, 1, False) for other in others)}) == 6
     assert origin_id_of(token, 2, True) == origin_id_of(token, 0, True), "known before the number is"
     assert job_key("O1", "ok") != job_key("O1", "uk")

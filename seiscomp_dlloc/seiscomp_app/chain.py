@@ -207,18 +207,20 @@ def job_key(origin_id: str, profile: str) -> str:
     return f"{origin_id}|{profile}"
 
 
-def token_of(origin_id: str, profile: str, salt: str = "") -> str:
-    """The part of our origins' publicIDs that names the job: the same trigger and profile give the same.
-
-    ``salt`` sets a job apart that shall be done whatever was done before.
-    """
-    text = "|".join((origin_id, profile, salt))
+def token_of(origin_id: str, profile: str) -> str:
+    """The part of our origins' publicIDs that names the job: the same trigger and profile give the same."""
+    # The bar at the end is in the names of all origins that are out there
+    text = f"{origin_id}|{profile}|"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
-def origin_id_of(token: str, revision: int, final: bool) -> str:
-    """publicID of a revision of our origin. That of the final one is known before there is any."""
-    return f"Origin/dlloc/{token}/{'final' if final else revision}"
+FINAL = "final"
+"""Name of the last revision."""
+
+
+def origin_id_of(token: str, revision: int, final: bool, last: str = FINAL) -> str:
+    """publicID of a revision of our origin. That of the ``last`` one is known before there is any."""
+    return f"Origin/dlloc/{token}/{last if final else revision}"
 
 
 def place_of(solution: Optional[Dict[str, Any]]) -> Optional[Tuple[float, float, float, float]]:

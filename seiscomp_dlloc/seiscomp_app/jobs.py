@@ -44,6 +44,7 @@ class Jobs:
         self._running: Dict[str, Running] = {}
         self._waiting: List[Tuple[Running, str]] = []
         self._starting: Optional[threading.Thread] = None
+        self._no_worker = ""
         self._session, self._number = uuid.uuid4().hex[:8], 0
 
     @property
@@ -62,7 +63,9 @@ class Jobs:
         try:
             assert self._plan.launcher is not None
             self._plan.launcher(60.0)
+            self._no_worker = ""
         except DllocError as error:
+            self._no_worker = str(error)
             LOG.error("%s", error)
         except Exception:
             LOG.exception("the worker could not be started")
@@ -88,7 +91,7 @@ class Jobs:
         self._journal.begin(key, origin_id, profile, now)
         self._audit.write(now, "triggered", origin=origin_id, profile=profile, phases=loaded.seen.facts.phases)
         LOG.info("locating %s with profile %s", origin_id, profile)
-        token = token_of(origin_id, profile, self._plan.salt)
+        token = token_of(origin_id, profile)
         self._run(Chain(key, origin_id, profile, now, self._plan.pace, token), loaded, now)
         return True
 
@@ -98,7 +101,7 @@ class Jobs:
         if key in self._running:
             return
         origin_id = loaded.seen.facts.public_id
-        token = token or token_of(origin_id, profile, self._plan.salt)
+        token = token or token_of(origin_id, profile)
         chain = Chain(key, origin_id, profile, now, self._plan.pace, token, revision)
         self._audit.write(now, "resumed", origin=chain.origin_id, profile=profile, revision=revision)
         self._run(chain, loaded, now)
@@ -153,7 +156,9 @@ class Jobs:
             pending = self._client.open(request, {"event": running.document})
         except (WorkerError, OSError) as error:
             self.start_worker()
-            self._do(running, chain.failed(wait, str(error), now))
+            # That there is none is no fault where it is about to be started
+            why = str(error) if self._plan.launcher is None else self._no_worker or "the worker is being started"
+            self._do(running, chain.failed(wait, why, now))
             return
         asked = Question(wait, pending, now + deadline + GRACE_S, pending.wants_write)
         running.questions[wait] = asked
@@ -231,7 +236,7 @@ class Jobs:
     ) -> bool:
         """Whether the answer became an origin on its way."""
         chain = running.chain
-        public_id = origin_id_of(chain.token, action.revision, action.final)
+        public_id = origin_id_of(chain.token, action.revision, action.final, self._plan.last_name)
         if public_id in self._journal.sendings:
             self._audit.write(now, "not sent", origin=chain.origin_id, id=public_id, why="the journal has it already")
             return True

@@ -4,8 +4,8 @@ import os
 import sys
 import tempfile
 import time
-import uuid
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
 from seiscomp import datamodel
@@ -17,10 +17,12 @@ from .engine import Engine
 from .host import complain
 from .journal import Journal, Sending
 from .objects import arrivals_of, from_xml, only_origin, quiet, to_xml
+from .plan import Plan
 from .planning import make_plan
 from .sender import Link
 
 SECONDS_PER_ORIGIN = 60.0
+START_S = 60.0
 
 
 class Documents:
@@ -89,6 +91,7 @@ def locate_document(settings: Any, hello: Dict[str, Any], path: str, formatted: 
     names = [parameters.origin(i).publicID() for i in range(parameters.originCount())]
     # Each is located once, on whatever its waveforms hold: a file does not evolve
     plan = make_plan(settings, hello, once=True)
+    start_worker(plan)
     with tempfile.TemporaryDirectory(prefix="dlloc-") as folder:
         journal = Journal(os.path.join(folder, "journal"))
         audit = Audit(plan.audit_file)
@@ -96,21 +99,31 @@ def locate_document(settings: Any, hello: Dict[str, Any], path: str, formatted: 
         engine = Engine(plan, Documents(parameters), None, journal, audit, sender=collector)
         engine.run_until_done(names, SECONDS_PER_ORIGIN * max(1, len(names)), forced=False)
         outcomes = [job.outcome for job in journal.jobs.values()]
+        taken = len({job.origin for job in journal.jobs.values()})
         engine.finish(0.0)
     for document in collector.documents:
         parameters.add(only_origin(document))
     sys.stdout.buffer.write(to_xml(parameters, formatted))
     sys.stdout.buffer.flush()
-    located = len(collector.documents)
-    complain(f"{len(names)} origins read, {len(outcomes)} jobs, {located} located; {plan.audit_file} says why not")
-    return 0 if all(outcome == "accepted" for outcome in outcomes) else 1
+    done = all(outcome == "accepted" for outcome in outcomes)
+    said = f"{len(names)} origins read, {taken} meet the conditions, {len(collector.documents)} new ones"
+    complain(said if done and taken == len(names) else f"{said}; {plan.audit_file} says why not more")
+    return 0 if done else 1
+
+
+def start_worker(plan: Plan) -> None:
+    """Have a worker with the present settings, before its deadlines run. Raises WorkerUnavailable where none starts."""
+    if plan.launcher is not None:
+        plan.launcher(START_S)
 
 
 def locate_origin(settings: Any, hello: Dict[str, Any], origin_id: str) -> int:
     """Locate one origin of the database and send it; 0 where it was located."""
     quiet()
-    # An operator who asks for it wants a new origin, whatever the module has sent
-    plan = replace(make_plan(settings, hello, once=True), salt=uuid.uuid4().hex)
+    # An operator who asks for it wants an origin on today's data and settings, whatever has been sent before
+    name = "asked-" + datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
+    plan = replace(make_plan(settings, hello, once=True), last_name=name)
+    start_worker(plan)
     with tempfile.TemporaryDirectory(prefix="dlloc-") as folder:
         journal = Journal(os.path.join(folder, "journal"))
         link = None if hello.get("test") else Link(str(hello["messaging"]), str(hello["group"]))
@@ -125,5 +138,6 @@ def locate_origin(settings: Any, hello: Dict[str, Any], origin_id: str) -> int:
     if not outcomes:
         complain(f"{origin_id}: not located; {plan.audit_file} says why")
         return 1
-    complain(f"{origin_id}: {', '.join(outcomes)}")
+    sent = "".join(f"; {name}" for name in sorted(journal.sendings))
+    complain(f"{origin_id}: {', '.join(outcomes)}{sent}")
     return 0 if all(outcome == "accepted" for outcome in outcomes) else 1

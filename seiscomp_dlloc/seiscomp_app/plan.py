@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from .chain import Pace
+from .chain import FINAL, Pace
 from .rules import Own, Region, Trigger
 
 
@@ -39,8 +39,8 @@ class Plan:
 
     ``launcher`` starts a worker (see worker/launch.py), None where the operator does. ``settle_s``: how long arrivals
     of an origin that came without are waited for. ``catchup_s``: how far back the database is searched for origins
-    that came while nobody listened, 0 for not at all. ``most_open``: questions at the worker at once. ``salt``: see
-    :func:`~.chain.token_of`.
+    that came while nobody listened, 0 for not at all. ``most_open``: questions at the worker at once. ``last_name``:
+    what the last revision is called in publicIDs.
     """
 
     profiles: Tuple[ProfilePlan, ...]
@@ -57,5 +57,5 @@ class Plan:
     settle_s: float = 3.0
     catchup_s: float = 3600.0
     keep_bundle: bool = False
-    salt: str = ""
+    last_name: str = FINAL
     most_open: int = 16

@@ -56,6 +56,6 @@ def request_of(running: Running, wait: str, number: str, deadline_s: float, plan
         "origin_token": None,
         "keep_bundle": bool(plan.keep_bundle and wait == COMPLETE),
         # Named for our origin, so that its picture is found by it
-        "bundle_id": origin_id_of(running.chain.token, 0, final=True),
+        "bundle_id": origin_id_of(running.chain.token, 0, True, plan.last_name),
         "labels": {"agency": plan.output.agency, "author": plan.output.author},
     }
