@@ -23,6 +23,9 @@ class HostModule:
     def stop(self) -> int:
         return 0
 
+    def _run(self) -> int:
+        return self.env.started
+
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -42,7 +45,15 @@ def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert specification.loader is not None
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
-    environment = types.SimpleNamespace(SEISCOMP_ROOT=str(tmp_path), moduleName=lambda path: Path(path).stem)
+    said: list[str] = []
+    environment = types.SimpleNamespace(
+        SEISCOMP_ROOT=str(tmp_path),
+        moduleName=lambda path: Path(path).stem,
+        logFile=lambda name: str(tmp_path / f"{name}.log"),
+        log=said.append,
+        said=said,
+        started=0,
+    )
     return script.Module(environment)
 
 
@@ -58,6 +69,17 @@ def process() -> Iterator["subprocess.Popen[bytes]"]:
 def test_the_module_is_the_one_that_the_file_is_named_for(module):
     assert module.name == "dlloc"
     assert (module.supportsAliases(), module.updateConfig()) == (False, 0)
+
+
+def test_why_it_does_not_start_is_shown(module, tmp_path: Path):
+    (tmp_path / "dlloc.log").write_text("old\ndlloc: setting trigger.minPhases: 'many' is no number\n")
+    assert module._run() == 0
+    assert module.env.said == []
+    module.env.started = 512
+    assert module._run() == 512
+    assert module.env.said[-1] == "dlloc: setting trigger.minPhases: 'many' is no number"
+    (tmp_path / "dlloc.log").unlink()
+    assert module._run() == 512
 
 
 @pytest.mark.parametrize("place", ["var/run/dlloc.sock", "elsewhere.sock"])

@@ -28,6 +28,14 @@ class Module(seiscomp.kernel.Module):
         """One journal, one socket: one module."""
         return False
 
+    def _run(self):
+        """Start it, and show why where it does not start: the host sends all that it says into a file."""
+        status = seiscomp.kernel.Module._run(self)
+        if status:
+            for line in last_lines(self.env.logFile(self.name)):
+                self.env.log(line)
+        return status
+
     def stop(self):
         """End the module, then its worker, which finishes what it has at hand."""
         stopped = seiscomp.kernel.Module.stop(self)
@@ -42,6 +50,15 @@ class Module(seiscomp.kernel.Module):
             return Settings.load().worker.socket + ".lock"
         except Exception:
             return os.path.join(self.env.SEISCOMP_ROOT, "var", "run", "dlloc.sock.lock")
+
+
+def last_lines(path, most=5):
+    """The last lines of a file, none where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return [line.rstrip() for line in handle.readlines()[-most:]]
+    except OSError:
+        return []
 
 
 def end_worker(lock):

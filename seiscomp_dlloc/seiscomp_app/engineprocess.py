@@ -4,8 +4,9 @@ import os
 import selectors
 import signal
 import sys
+import tempfile
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from seiscomp import client
 
@@ -18,6 +19,7 @@ from .host import application_name, complain, log_to_host, setting_getter
 from .journal import Journal
 from .lines import LineReader, LineWriter
 from .objects import quiet
+from .plan import Plan
 from .planning import make_plan
 from .sender import Link
 
@@ -50,19 +52,31 @@ class EngineApplication(client.Application):  # type: ignore[misc]
         if not hello:
             return True
         plan = make_plan(Settings.from_getter(setting_getter(self)), hello)
-        audit = Audit(plan.audit_file, complain=complain)
+        if not hello.get("test"):
+            link = Link(str(hello["messaging"]), str(hello["group"]))
+            return self._follow(plan, hello, link, plan.journal_file, reader, rest)
         # A test sends nothing and must not leave a journal that says so: the real run would skip what was tested
-        path = plan.journal_file + (".test" if hello.get("test") else "")
-        if hello.get("test") and os.path.exists(path):
-            os.unlink(path)
+        with tempfile.TemporaryDirectory(prefix="dlloc-") as folder:
+            return self._follow(plan, hello, None, os.path.join(folder, "journal"), reader, rest)
+
+    def _follow(
+        self,
+        plan: Plan,
+        hello: Dict[str, Any],
+        link: Optional[Link],
+        path: str,
+        reader: LineReader,
+        lines: List[Dict[str, Any]],
+    ) -> bool:
+        """Run the engine with the journal in ``path``; ``link`` None: a test."""
+        audit = Audit(plan.audit_file, complain=complain)
         journal = Journal(path, keep_s=max(7 * 86400.0, 2 * plan.catchup_s))
-        database = Database(str(hello["database"]))
-        link = None if hello.get("test") else Link(str(hello["messaging"]), str(hello["group"]))
-        engine = Engine(plan, database, link, journal, audit)
+        engine = Engine(plan, Database(str(hello["database"])), link, journal, audit)
         signal.signal(signal.SIGTERM, lambda *_: engine.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        audit.write(time.time(), "start", pid=os.getpid(), dropped_lines=journal.dropped_lines or None)
-        for line in rest:
+        dropped = journal.dropped_lines or None
+        audit.write(time.time(), "start", pid=os.getpid(), test=link is None or None, dropped_lines=dropped)
+        for line in lines:
             engine.told(line)
         engine.run(reader, LineWriter(self._protocol_fd, most=10))
         return True

@@ -25,6 +25,8 @@ LOG = logging.getLogger("dlloc")
 GROUPS = ("LOCATION", "EVENT")
 STOP_S = 5.0
 LAST_S = 5
+LOOKS_AT_SETTINGS = ("print-config-vars", "validate-schema-params", "dump-settings")
+"""Options with which the host says what the settings are, or what is wrong with them, and ends."""
 
 
 class Module(client.Application):  # type: ignore[misc]
@@ -58,7 +60,10 @@ class Module(client.Application):  # type: ignore[misc]
         options.addStringOption("Mode", "origin-id,O", "Locate this origin of the database, send it and end.")
 
     def validateParameters(self) -> bool:  # noqa: N802 - the host's name
-        """Settle what the modes need before anything is connected."""
+        """Settle what the modes need, and read the settings, before anything is connected.
+
+        As a daemon there is no terminal later on: a wrong setting is told now, and ends the module with 2.
+        """
         if not client.Application.validateParameters(self):
             return False
         options = self.commandline()
@@ -66,23 +71,31 @@ class Module(client.Application):  # type: ignore[misc]
             self.setMessagingEnabled(False)
             self.setDatabaseEnabled(False, False)
             self.setLoggingToStdErr(True)
-        elif options.hasOption("origin-id"):
+        elif options.hasOption("origin-id") or options.hasOption("test"):
             # The name of the module in the messaging belongs to the one that runs
             self.setMessagingUsername("")
             self.setDaemonEnabled(False)
-        return True
-
-    def init(self) -> bool:
-        """Connect, and read the settings: a wrong one is told at once and not origin by origin."""
-        if not client.Application.init(self):
-            return False
-        log_to_host()
+        if any(options.hasOption(word) for word in LOOKS_AT_SETTINGS):
+            return True
         try:
             self._settings = Settings.from_getter(setting_getter(self))
         except DllocError as error:
-            LOG.error("%s", error)
             complain(str(error))
             return False
+        return True
+
+    def handleInitializationError(self, stage: int) -> bool:  # noqa: N802 - the host's name
+        """Say on the terminal what the host says in its log only: it cannot start."""
+        log = system.Environment.Instance().logFile(self.name())
+        why = f"no messaging, or another '{self.name()}' runs there" if stage == self.MESSAGING else "see the log"
+        complain(f"cannot start: {why} ({log})")
+        return False
+
+    def init(self) -> bool:
+        """Connect."""
+        if not client.Application.init(self):
+            return False
+        log_to_host()
         return True
 
     def hello(self) -> Dict[str, Any]:
@@ -135,6 +148,9 @@ class Module(client.Application):  # type: ignore[misc]
             complain("no database: neither 'database' is set nor does the messaging name one")
             self.exit(2)
             return True
+        if options.hasOption("test"):
+            assert self._settings is not None
+            complain(f"nothing is sent; {self._settings.audit_file} says what would be")
         self._feeder = Feeder(self.engine_command(), self.hello())
         self._feeder.tick()
         self.enableTimer(1)

@@ -1,9 +1,11 @@
 """The host's control script and the module's init script: start, status, check after a crash, stop."""
 
+import json
 import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +82,42 @@ def test_it_is_started_checked_after_a_crash_and_stopped_with_its_worker(control
     assert "is not running" in host.control("status", "dlloc")
     host.control("disable", "dlloc")
     assert "dlloc" not in host.control("list", "enabled").split()
+
+
+def test_a_wrong_setting_is_shown_at_the_start(controlled: ScratchRoot):
+    with (controlled.root / "etc" / "dlloc.cfg").open("a") as settings:
+        settings.write("trigger.minPhases = many\n")
+    said = controlled.control("start", "dlloc", check=False)
+    assert "setting trigger.minPhases: 'many' is no number" in said
+    assert "0 modules started" in said
+    assert "trigger.minPhases" in (controlled.root / "var" / "log" / "dlloc.log").read_text("utf-8")
+
+
+def test_a_worker_of_older_settings_is_replaced_when_the_module_starts(controlled: ScratchRoot, tmp_path: Path):
+    host = controlled
+    python = tmp_path / "python"
+    # As scolv's locator would have it started
+    host.run(python, "-m", "seiscomp_dlloc", "worker", "start")
+    first = int(str(wait_until(lambda: pid(host, "dlloc.sock.lock"), 120)))
+    host.control("start", "dlloc")
+    wait_until(lambda: pid(host, "dlloc.pid"))
+    time.sleep(3.0)
+    assert pid(host, "dlloc.sock.lock") == first, "the settings are the same"
+    module = pid(host, "dlloc.pid")
+    os.kill(module, signal.SIGTERM)
+    wait_until(lambda: not alive(module))
+    assert alive(first), "others may use it"
+    with (host.root / "etc" / "dlloc.cfg").open("a") as settings:
+        settings.write("worker.jobs = 3\n")
+    host.control("check", "dlloc")
+    second = int(
+        str(wait_until(lambda: pid(host, "dlloc.sock.lock") not in (0, first) and pid(host, "dlloc.sock.lock")))
+    )
+    status = json.loads(host.run(python, "-m", "seiscomp_dlloc", "worker", "status", "--json", check=False))
+    assert (status["pid"], status["jobs"]["at_once"]) == (second, 3)
+    wait_until(lambda: not alive(first))
+    host.control("stop", "dlloc")
+    wait_until(lambda: not alive(second), 30)
 
 
 def test_there_are_no_aliases_of_it(controlled: ScratchRoot):

@@ -1,5 +1,6 @@
 """The module against a real SeisComP: scmaster with SQLite, scevent, origins dispatched as by a conventional chain."""
 
+import hashlib
 import json
 import os
 import signal
@@ -256,6 +257,33 @@ def test_with_test_nothing_is_sent_and_the_audit_says_what_would_be(chain: Host)
     chain.assert_one_final_origin_each()
 
 
+def test_a_test_runs_beside_the_module_and_leaves_its_journal_alone(chain: Host):
+    chain.start_module()
+    before = chain.journal_file.read_bytes()
+    chain.root.start("beside", chain.root.root / MODULE[0], *MODULE[1:], "--test")
+    wait_until(lambda: any(line.get("test") for line in chain.audit()))
+    assert chain.journal_file.read_bytes() == before
+    chain.root.dispatch(chain.document)
+    wait_until(lambda: chain.decisions().count("would send") == 6)
+    chain.assert_one_final_origin_each()
+    assert chain.root.running("beside")
+    assert chain.root.running("dlloc")
+    chain.root.kill("beside", signal.SIGINT)
+    log = chain.root.log("beside")
+    assert "nothing is sent" in log
+    assert sorted(path.name for path in chain.journal_file.parent.glob("journal*")) == [
+        "journal.jsonl", "journal.jsonl.lock",
+    ]  # fmt: skip
+
+
+def test_a_second_module_says_why_it_does_not_start(chain: Host):
+    chain.start_module()
+    command = [str(chain.root.root / MODULE[0]), *MODULE[1:]]
+    done = subprocess.run(command, env=chain.root.environment, cwd=chain.root.root, capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert "another 'dlloc' runs there" in done.stderr.decode()
+
+
 def test_conditions_keep_origins_out_and_the_audit_says_why(chain: Host):
     chain.configure("trigger.agencies = GFZ")
     chain.start_module()
@@ -334,9 +362,11 @@ def test_a_revision_of_the_conventional_origin_joins_the_chain_that_is_under_way
 
 
 def test_a_file_is_located_without_messaging(chain: Host):
-    out = chain.root.run(
-        chain.root.root / MODULE[0], *MODULE[1:], "--ep", chain.document, "-f", "--plugins", "dbsqlite3", timeout=120
-    ).decode()
+    command = [chain.root.root / MODULE[0], *MODULE[1:], "--ep", chain.document, "-f", "--plugins", "dbsqlite3"]
+    done = subprocess.run(command, env=chain.root.environment, cwd=chain.root.root, capture_output=True, timeout=120)
+    assert done.returncode == 0
+    assert done.stderr.decode().rstrip().endswith("3 origins read, 3 meet the conditions, 3 new ones")
+    out = done.stdout.decode()
     assert out.count("<origin publicID=") == 6
     assert out.count('<origin publicID="Origin/dlloc/') == 3
     assert out.count("<stationCount>") == 0
@@ -399,16 +429,30 @@ def test_one_origin_of_the_database_is_located_on_request_while_the_module_runs(
     chain.start_module()
     chain.root.dispatch(chain.document)
     wait_until(lambda: chain.decisions().count("refused") >= 3)
-    chain.root.run(chain.root.root / MODULE[0], *MODULE[1:], "--origin-id", chain.conventional()[0], timeout=120)
-    assert len(chain.ours()) == 1
+    asked = chain.conventional()[0]
+    for count in (1, 2):
+        chain.root.run(chain.root.root / MODULE[0], *MODULE[1:], "--origin-id", asked, timeout=120)
+        assert len(chain.ours()) == count, "each time asked is a revision"
+    token = f"Origin/dlloc/{hashlib.sha256(f'{asked}|default|'.encode()).hexdigest()[:20]}/asked-"
+    assert all(name.startswith(token) for name in chain.ours())
 
 
 def test_a_wrong_setting_is_told_at_the_start(chain: Host):
     chain.configure("trigger.minPhases = many")
     command = [str(chain.root.root / MODULE[0]), *MODULE[1:]]
     done = subprocess.run(command, env=chain.root.environment, cwd=chain.root.root, capture_output=True, timeout=60)
-    assert done.returncode != 0
+    assert done.returncode == 2
+    assert "dlloc: setting trigger.minPhases: 'many' is no number" in done.stderr.decode()
+    # As a daemon, too, before it leaves the terminal
+    daemon = [*command, "-D", "-l", str(chain.root.root / "var" / "run" / "dlloc.pid")]
+    done = subprocess.run(daemon, env=chain.root.environment, cwd=chain.root.root, capture_output=True, timeout=60)
+    assert done.returncode == 2
     assert "trigger.minPhases" in done.stderr.decode()
+    # What the host says of settings is not kept back by a wrong one
+    shown = subprocess.run(
+        [*command, "--print-config-vars"], env=chain.root.environment, capture_output=True, timeout=60
+    )
+    assert shown.returncode == 0
 
 
 def cpu_s(pid: int) -> float:
