@@ -13,7 +13,7 @@ from . import __version__, commands
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with one subcommand per module of :mod:`dlloc_training.commands`."""
-    parser = argparse.ArgumentParser(prog="python -m dlloc_training", description="Make models and measure them.")
+    parser = argparse.ArgumentParser(prog="dlloc-train", description="Make models and measure them.")
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in sorted(module.name for module in pkgutil.iter_modules(commands.__path__)):

@@ -1,0 +1,30 @@
+"""``synthesize``: the theoretical seismograms of an experiment's file."""
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = """\
+Make the theoretical seismograms that an experiment's TOML file asks for: earth models around the given one, their
+tables of Green's functions, events, ground velocity of every station, in one HDF5 file of the run folder. A run that
+was stopped goes on where it was; one that is finished is taken as it is."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser("synthesize", help="make an experiment's seismograms", description=DESCRIPTION)
+    parser.add_argument("experiment", type=Path, metavar="FILE.toml", help="the experiment")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="run folder (default: runs/NAME)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand."""
+    from ..experiments.reading import read_experiment
+    from ..experiments.synthesis import run_synthesis
+
+    experiment = read_experiment(args.experiment)
+    folder = args.output or Path("runs") / experiment.name
+    data = run_synthesis(experiment, folder, progress=True)
+    events, _, stations, samples = data.shape
+    print(f"{data.path}: {events} events, {stations} stations, {samples} samples")
+    return 0

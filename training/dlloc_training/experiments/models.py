@@ -1,0 +1,118 @@
+"""Earth models drawn around the given one, and their strain tables for a network and a region."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seiscomp_dlloc.errors import SettingError
+
+from ..earth import COLUMNS, EarthModel
+from ..events import station_positions
+from ..greens import strain_table
+from ..table import StrainTable
+from .reading import ExperimentFile
+
+FloatArray = NDArray[np.float64]
+
+LEAD_S = 2.0
+HIGHEST_SHARE = 0.4
+"""Highest frequency of the tables as a share of the sampling rate, where the file states none."""
+
+_LARGEST_DEPTH_STEP_KM, _DISTANCE_STEP_KM = 1.0, 0.5
+_OFF_BOUNDARY_KM = 0.02
+_VP_VS_SPREAD = 0.02
+
+
+def draw_models(experiment: ExperimentFile) -> tuple[EarthModel, ...]:
+    """The given earth model first, then as many around it as ``earth.models`` asks for.
+
+    Velocities of each layer are multiplied by exp(N(0, velocity_spread)), half of it common to all layers, vp/vs by
+    exp(N(0, 0.02)), thicknesses by exp(N(0, thickness_spread)).
+    """
+    row = experiment.settings["earth"]
+    rng = np.random.default_rng([experiment.seed, 3])
+    spread, thickness = row.get("velocity_spread", 0.05), row.get("thickness_spread", 0.1)
+    made = [experiment.earth]
+    while len(made) < row.get("models", 1):
+        layers = experiment.earth.rows().copy()
+        count = len(layers)
+        common = rng.standard_normal()
+        factor = np.exp(spread * np.sqrt(0.5) * (common + rng.standard_normal(count)))
+        ratio = np.exp(_VP_VS_SPREAD * rng.standard_normal(count))
+        layers[:, COLUMNS.index("vp_km_s")] *= factor
+        layers[:, COLUMNS.index("vs_km_s")] *= factor / ratio
+        layers[:-1, 0] *= np.exp(thickness * rng.standard_normal(count - 1))
+        try:
+            made.append(EarthModel.from_rows(layers.tolist(), experiment.earth.reference_frequency_hz))
+        except SettingError:
+            continue  # a draw that is no solid
+    return tuple(made)
+
+
+def table_axes(experiment: ExperimentFile, model: EarthModel) -> tuple[FloatArray, FloatArray]:
+    """Depths below the model's surface and distances (km) that hold every event and station of the experiment.
+
+    Depths are those of the grid, and no more than 1 km apart; those on a layer's boundary are moved off it.
+    """
+    region = experiment.region
+    grid = experiment.settings["events"].get("grid")
+    step = min(_LARGEST_DEPTH_STEP_KM, grid["spacing_depth_km"] if grid else _LARGEST_DEPTH_STEP_KM)
+    if grid:  # the nodes themselves, with whole steps between them
+        step = grid["spacing_depth_km"] / np.ceil(grid["spacing_depth_km"] / step)
+    middle = 0.5 * (region.top_km + region.bottom_km) - experiment.surface_km
+    half = 0.5 * (region.bottom_km - region.top_km)
+    count = int(np.floor(half / step + 1e-9))
+    offset = 0.0
+    if grid and (np.floor(2 * half / grid["spacing_depth_km"] + 1e-9) + 1) % 2 == 0:
+        offset = 0.5 * grid["spacing_depth_km"]
+    depths = np.unique(np.round(middle + step * np.arange(-count - 1, count + 2) + offset, 6))
+    low, high = middle - half, middle + half
+    depths = depths[(depths > low - step + 1e-6) & (depths < high + step - 1e-6) & (depths > 0.05)]
+    for top in model.tops_km[1:]:
+        near = np.abs(depths - top) < _OFF_BOUNDARY_KM
+        depths[near] = top + _OFF_BOUNDARY_KM
+    corners = [(region.south, region.west), (region.south, region.east), (region.north, region.west),
+               (region.north, region.east)]  # fmt: skip
+    x, y = region.frame.to_local(*zip(*corners, strict=True))
+    stations = station_positions(experiment.stations, region.frame)
+    farthest = np.hypot(stations[:, None, 0] - x, stations[:, None, 1] - y).max()
+    distances = np.arange(0.5 * _DISTANCE_STEP_KM, farthest + 2 * _DISTANCE_STEP_KM, _DISTANCE_STEP_KM)
+    return depths, distances
+
+
+def highest_hz(experiment: ExperimentFile) -> float:
+    """Highest frequency of the seismograms. Raises SettingError where the sampling rate cannot hold it."""
+    records = experiment.settings["records"]
+    rate = records["sampling_rate_hz"]
+    wanted: float = records.get("highest_hz", HIGHEST_SHARE * rate)
+    if wanted > 0.5 * rate:
+        raise SettingError(f"{experiment.path}: records.highest_hz {wanted:g} is above half the sampling rate {rate:g}")
+    return wanted
+
+
+def table_of(experiment: ExperimentFile, model: EarthModel, path: Path, progress: bool = False) -> StrainTable:
+    """The strain table of an earth model, from ``path`` where it is there for the same model, else made and kept."""
+    depths, distances = table_axes(experiment, model)
+    records = experiment.settings["records"]
+    rate, duration = records["sampling_rate_hz"], records["duration_s"]
+    whole = np.ceil((duration + LEAD_S) * rate) / rate
+    if path.exists():
+        table = StrainTable.load(path)
+        same = (
+            np.allclose(table.model.rows(), model.rows())
+            and table.depths_km.shape == depths.shape
+            and np.allclose(table.depths_km, depths)
+            and table.distances_km.shape == distances.shape
+            and np.isclose(table.duration_s, whole)
+            and np.isclose(table.fmax_hz, highest_hz(experiment))
+        )
+        if same:
+            return table
+    table = strain_table(
+        model, depths, distances, duration_s=float(whole), fmax_hz=highest_hz(experiment), lead_s=LEAD_S,
+        reduction_velocity_km_s=float(model.vp_km_s.max()) * 1.01, progress=progress,
+    )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.save(path)
+    return table
