@@ -31,8 +31,8 @@ setup(
         "onnx>=1.16",
         "tqdm>=4.60",
     ],
-    # pyprop8 and pygrt-kit (both GPL-3) are only references that tests compare with; nothing here is built on them
     entry_points={"console_scripts": ["dlloc-train = dlloc_training.__main__:main"]},
+    # pyprop8 and pygrt-kit (both GPL-3) are only references that tests compare with; nothing here is built on them
     extras_require={
         "search": ["optuna>=4"],
         "test": ["pytest>=8", "pyprop8>=1.1.5", "pygrt-kit>=0.18", "optuna>=4"],
