@@ -343,3 +343,15 @@ def test_the_hosts_own_reader_finds_the_same(tmp_path: Path, monkeypatch: pytest
                 read_cfg(str(path))
         else:
             assert read_cfg(str(path)) == found, path.read_text("utf-8")
+
+
+def test_a_wrong_value_is_looked_for_in_the_file_that_has_the_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = tmp_path / "root"
+    for folder, text in (("etc/defaults", "worker.jobs = 2\n"), ("etc", "worker.jobs = many\n")):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / "dlloc.cfg").write_text(text)
+    (root / "etc" / "global.cfg").write_text("agencyID = X\n")
+    monkeypatch.setenv("SEISCOMP_LOCAL_CONFIG", str(tmp_path / "none"))
+    with pytest.raises(SettingError) as caught:
+        Settings.load(layout=HostLayout(str(root)))
+    assert str(caught.value).endswith(f"(in {root}/etc/dlloc.cfg)")

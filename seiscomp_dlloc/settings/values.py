@@ -135,13 +135,19 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_getter(
-        cls, get: Getter, layout: Optional[HostLayout] = None, files: Tuple[str, ...] = (), agency: str = ""
+        cls,
+        get: Getter,
+        layout: Optional[HostLayout] = None,
+        files: Tuple[str, ...] = (),
+        agency: str = "",
+        set_in: Optional[Dict[str, str]] = None,
     ) -> "Settings":
         """From ``get(key) -> values``, None where a key is not set; ``agency`` is the host's own.
 
-        ``layout`` None: that of SEISCOMP_ROOT, where set. Raises SettingError naming the key.
+        ``layout`` None: that of SEISCOMP_ROOT, where set. ``set_in``: key -> file that has the say. Raises SettingError
+        naming key and file.
         """
-        return _Reader(get, layout or HostLayout.from_environment(), files).settings(agency)
+        return _Reader(get, layout or HostLayout.from_environment(), files, set_in or {}).settings(agency)
 
     @classmethod
     def load(cls, config_file: Optional[str] = None, layout: Optional[HostLayout] = None) -> "Settings":
@@ -159,10 +165,12 @@ class Settings(NamedTuple):
             order = (0, 3, 1, 4, 2, 5)  # defaults/global, defaults/dlloc, etc/global, etc/dlloc, own/global, own/dlloc
             files = [named[place] for place in order if os.path.isfile(named[place])]
         values: Values = {}
+        set_in: Dict[str, str] = {}
         for path in files:
-            values = read_cfg(path, values)
+            before, values = values, read_cfg(path, values)
+            set_in.update((key, path) for key, items in values.items() if before.get(key) != items)
         agency = "".join(values.get("agencyID", [])[:1])
-        return cls.from_getter(values.get, layout, tuple(files), agency)
+        return cls.from_getter(values.get, layout, tuple(files), agency, set_in)
 
     def profile(self, name: str = "") -> Profile:
         """A profile by its name, the first one without; SettingError naming those there are."""
@@ -175,8 +183,10 @@ class Settings(NamedTuple):
 class _Reader:
     """Reads the table's keys through a getter and checks them against it."""
 
-    def __init__(self, get: Getter, layout: Optional[HostLayout], files: Tuple[str, ...]) -> None:
-        self._get, self._layout, self._files = get, layout, files
+    def __init__(
+        self, get: Getter, layout: Optional[HostLayout], files: Tuple[str, ...], set_in: Dict[str, str]
+    ) -> None:
+        self._get, self._layout, self._files, self._set_in = get, layout, files, set_in
 
     def settings(self, agency: str) -> Settings:
         """Everything."""
@@ -326,7 +336,8 @@ class _Reader:
         return modes
 
     def _error(self, key: str, what: str) -> SettingError:
-        where = " (in {})".format(" or ".join(self._files)) if self._files else ""
+        named = [self._set_in[key]] if key in self._set_in else self._files
+        where = " (in {})".format(" or ".join(named)) if named else ""
         return SettingError(f"setting {key}: {what}{where}")
 
 
