@@ -16,8 +16,13 @@ Pack reciprocal runs (three forces per station, strain at the hypocentre grid) i
 any moment tensor are made. All folders are checked before anything is written."""
 
 INPUTS = """\
-Write the input files of an experiment's runs: one run per event of a table (columns latitude, longitude, depth_km, mw,
-strike, dip, rake), three reciprocal runs per station for a hypocentre grid, or both."""
+Write the input files of runs: those of an experiment (--experiment), one per event or three reciprocal ones per
+station; or, without one, of a network (--inventory) for the events of a table (columns latitude, longitude, depth_km,
+mw, strike, dip, rake), for a hypocentre grid, or both."""
+
+IMPORT = """\
+Make an experiment's file of seismograms, as the stage synthesize does, from an archive of reciprocal runs or from the
+folders of its events. What cannot serve is told before anything is made; an interrupted import goes on."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,11 +52,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pack.set_defaults(run=run_pack)
 
     inputs = actions.add_parser("inputs", help="write input files", description=INPUTS)
-    inputs.add_argument("--inventory", type=Path, required=True, metavar="FILE", help="stations (StationXML)")
+    given = inputs.add_mutually_exclusive_group(required=True)
+    given.add_argument("--experiment", type=Path, metavar="FILE", help="an experiment's file (TOML)")
+    given.add_argument("--inventory", type=Path, metavar="FILE", help="stations (StationXML)")
     inputs.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where to write")
     inputs.add_argument(
-        "--fmax", type=float, required=True, metavar="HZ", help="highest frequency that the mesh resolves"
+        "--runs", choices=["reciprocal", "events"], default="reciprocal", help="of an experiment (default %(default)s)"
     )
+    inputs.add_argument("--fmax", type=float, metavar="HZ", help="with --inventory: highest frequency of the mesh")
     inputs.add_argument("--sources", type=Path, metavar="FILE", help="table of events (CSV)")
     for name, text in (
         ("grid-x", "east of the reference"),
@@ -81,6 +89,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="the mesh has topography: stations at their elevation, runs with USE_SOURCES_RECEIVERS_Z",
     )
     inputs.set_defaults(run=run_inputs)
+
+    bring = actions.add_parser("import", help="make an experiment's seismograms", description=IMPORT)
+    bring.add_argument("--experiment", type=Path, required=True, metavar="FILE", help="the experiment's file (TOML)")
+    source = bring.add_mutually_exclusive_group(required=True)
+    source.add_argument("--archive", type=Path, metavar="FILE", help="archive that 'pack' made")
+    source.add_argument("--events", type=Path, metavar="DIR", help="folder of the runs, one per event")
+    bring.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="run folder of the experiment")
+    bring.set_defaults(run=run_import)
 
 
 def run_check(args: argparse.Namespace) -> int:
@@ -139,6 +155,14 @@ def run_inputs(args: argparse.Namespace) -> int:
     from ..specfem import inputs, tables
     from ..specfem.placement import Placement
 
+    if args.experiment is not None:
+        from ..experiments.reading import read_experiment
+        from ..specfem.forexperiment import write_experiment_inputs
+
+        print(write_experiment_inputs(read_experiment(args.experiment), args.output, args.runs, args.absolute_z))
+        return 0
+    if args.fmax is None:
+        raise SettingError("--inventory needs --fmax")
     axes = [args.grid_x, args.grid_y, args.grid_depth]
     if any(axis is not None for axis in axes) and None in axes:
         raise SettingError("a grid needs all of --grid-x, --grid-y and --grid-depth")
@@ -161,4 +185,29 @@ def run_inputs(args: argparse.Namespace) -> int:
         nodes = inputs.grid_receivers(tables.grid_nodes(*axes), placement)
         runs += inputs.write_reciprocal_inputs(args.output, mesh, nodes, placement, half)
     print(inputs.write_readme(args.output, placement, args.fmax, runs))
+    return 0
+
+
+def run_import(args: argparse.Namespace) -> int:
+    """Run ``specfem import``."""
+    from tqdm import tqdm
+
+    from seiscomp_dlloc.errors import SettingError
+
+    from ..experiments.reading import read_experiment
+    from ..specfem.archive import StrainArchive
+    from ..specfem.forexperiment import import_archive, import_events
+
+    experiment = read_experiment(args.experiment)
+    with tqdm(desc="importing", unit="event") as bar:
+        if args.archive is not None:
+            with StrainArchive(args.archive) as archive:
+                data = import_archive(experiment, archive, args.output, progress=lambda n: bar.update(n) and None)
+        else:
+            if not args.events.is_dir():
+                raise SettingError(f"{args.events}: is no folder")
+            folders = sorted(path for path in args.events.iterdir() if path.is_dir())
+            data = import_events(experiment, folders, args.output, progress=lambda n: bar.update(n) and None)
+    print(f"{data.path}: {data.shape[0]} events, {data.shape[2]} stations, {data.shape[3]} samples")
+    data.close()
     return 0

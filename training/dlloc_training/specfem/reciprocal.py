@@ -89,7 +89,7 @@ def _plan(
             f"{rate_hz:g} Hz and the archive's {1 / dt_s:g} Hz have no simple ratio: choose another rate"
         )
     if rate_hz < 2.0 * fmax_hz:
-        raise SpecfemError(f"{rate_hz:g} Hz is below twice the archive's highest frequency {fmax_hz:g} Hz")
+        raise SpecfemError(f"{rate_hz:g} Hz is below twice the highest frequency {fmax_hz:g} Hz")
     blocks = next_fast_len(int(np.ceil((samples + spare_s / dt_s) / ratio.denominator)), real=True)
     length, out_length = blocks * ratio.denominator, blocks * ratio.numerator
     omega = 2.0 * np.pi / (length * dt_s) * np.arange(int(fmax_hz * length * dt_s) + 1)
@@ -109,14 +109,15 @@ def synthesize(
     delays_s: ArrayLike = 0.0,
     kappa_s: ArrayLike = 0.0,
     taper_share: float = 0.1,
+    fmax_hz: float | None = None,
     largest_misfit_km: float = 0.01,
 ) -> NDArray[np.float32]:
     """Ground velocity (event, 3, station, sample) in m/s, components Z, N, E, of Brune sources at the nodes.
 
     The counterpart of :func:`dlloc_training.events.synthesize` with the same arguments and layout, but for this:
     stations are those of the archive in its order, depths of ``sources`` are below sea level, and sources must lie
-    at nodes. Every node is read once. Raises SpecfemError where one does not, or where the rate is below twice the
-    archive's highest frequency.
+    at nodes. ``fmax_hz``: highest frequency, the archive's by default. Every node is read once. Raises SpecfemError
+    where a source lies off the nodes, ``fmax_hz`` is above the archive's, or the rate below twice ``fmax_hz``.
     """
     header = archive.header
     shape = (len(sources), len(header.stations))
@@ -126,9 +127,10 @@ def synthesize(
     )
     # The force's ringing, Brune's tail and the statics must not come round to the other end
     tail = _SPARE_S + 4.0 / float(np.min(sources.corner_hz, initial=np.inf)) + 4.0 * header.width_s
-    plan = _plan(
-        header.dt_s, header.samples, header.width_s, header.fmax_hz, sampling_rate_hz, float(tail), taper_share
-    )
+    fmax = header.fmax_hz if fmax_hz is None else fmax_hz
+    if not 0.0 < fmax <= header.fmax_hz:
+        raise SpecfemError(f"{fmax:g} Hz were asked for; the archive holds up to {header.fmax_hz:g} Hz")
+    plan = _plan(header.dt_s, header.samples, header.width_s, fmax, sampling_rate_hz, float(tail), taper_share)
     frequency = plan.omega / (2.0 * np.pi)
     nodes = nearest_nodes(header, sources, largest_misfit_km)
     out = np.zeros((len(sources), 3, len(header.stations), samples), np.float32)

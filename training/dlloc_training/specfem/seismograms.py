@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 
 from seiscomp_dlloc.resampling import resample
@@ -59,11 +59,11 @@ class EventSeismograms:
         """(sample,): seconds after the origin time."""
         return self.start_s + self.dt_s * np.arange(self.velocity.shape[-1], dtype=np.float64)
 
-    def on_axis(self, start_s: float, samples: int, sampling_rate_hz: float) -> NDArray[np.float32]:
+    def on_axis(self, start_s: ArrayLike, samples: int, sampling_rate_hz: float) -> NDArray[np.float32]:
         """(3, station, sample) on another time axis, as :func:`dlloc_training.events.synthesize` has it.
 
-        Resampled by the one preprocessing; zeros outside what the run simulated. Raises SpecfemError where the rate
-        asked for is above that of the run.
+        ``start_s``: scalar or (station,). Resampled by the one preprocessing; zeros outside what the run simulated.
+        Raises SpecfemError where the rate asked for is above that of the run.
         """
         rate = 1.0 / self.dt_s
         if sampling_rate_hz > rate * (1.0 + _STEP_TOLERANCE):
@@ -71,8 +71,15 @@ class EventSeismograms:
                 f"{self.source.name}: sampled at {rate:g} Hz, {sampling_rate_hz:g} Hz were asked for; run SPECFEM3D "
                 "with a smaller NTSTEP_BETWEEN_OUTPUT_SAMPLE or ask for less"
             )
-        done = resample(self.velocity, rate, sampling_rate_hz, start_s - self.start_s, samples, 0.5 * sampling_rate_hz)
-        return done.data.astype(np.float32)
+        offsets = np.broadcast_to(np.asarray(start_s, float), (len(self.stations),)) - self.start_s
+        out = np.empty((3, len(self.stations), samples), np.float32)
+        for offset in np.unique(offsets):
+            chosen = offsets == offset
+            done = resample(
+                self.velocity[:, chosen], rate, sampling_rate_hz, float(offset), samples, 0.5 * sampling_rate_hz
+            )
+            out[:, chosen] = done.data
+        return out
 
 
 def differentiate(values: FloatArray, dt_s: float) -> FloatArray:
