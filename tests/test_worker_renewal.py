@@ -94,7 +94,9 @@ def test_after_a_change_a_new_worker_has_the_new_settings(site: Site):
     assert second["pid"] != first["pid"]
     assert second["jobs"]["at_once"] == 3
     assert not alive(first["pid"])
-    assert "a new one takes its place" in (site.folder / "w.log").read_text("utf-8")
+    log = (site.folder / "w.log").read_text("utf-8")
+    assert "a new one takes its place" in log
+    assert "WARNING" not in log
     # The operator's own word does the same
     site.write("worker.jobs = 4")
     assert "it ends" in site.command("start")

@@ -119,8 +119,11 @@ class Child:
                 log.warning("engine: %s", text)
         return bool(data)
 
-    def end(self, why: str = "") -> None:
-        """Kill the engine where it still runs, take leave of it, and set the pause before the next."""
+    def end(self, why: str = "", wanted: bool = False) -> None:
+        """Kill the engine where it still runs, take leave of it, and set the pause before the next.
+
+        ``wanted``: it has done its work, which is nothing to warn of.
+        """
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -141,7 +144,7 @@ class Child:
             self._pause = 0
         self._delay()
         self.restarts += 1
-        log.warning("engine %d ended (%s)", process.pid, self.last_death)
+        log.log(logging.INFO if wanted else logging.WARNING, "engine %d ended (%s)", process.pid, self.last_death)
 
     def _delay(self) -> None:
         self._not_before = time.monotonic() + _PAUSES_S[min(self._pause, len(_PAUSES_S) - 1)]

@@ -71,7 +71,7 @@ class Supervisor:
                     self._handle(kind, item, mask)
         finally:
             self.clients.close()
-            self.child.end("the worker stops")
+            self.child.end("the worker stops", wanted=self._stopping is not None)
             self.place.leave()
             log.info("worker %d ended", os.getpid())
 
@@ -212,7 +212,7 @@ class Supervisor:
             self.clients.reply(number, self.status())
         elif kind == "stop":
             self.clients.reply(number, {"kind": "stopping", "pid": os.getpid()})
-            log.info("told to end %.200s", " ".join(str(header.get("why") or "").split()))
+            log.info("told to end: %.200s", " ".join(str(header.get("why") or "no reason given").split()))
             self.stop()
         else:
             self.clients.reply(number, unknown_kind(header))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -83,3 +84,30 @@ def test_recorded_events_are_located_beside_their_conventional_origins(chain: Sc
     for name, times in (("trigger to answer", ways), ("answer to database", stored)):
         late = sorted(times)[int(0.95 * len(times))]
         print(f"{name}: median {statistics.median(times):.3f} s, 95 % {late:.3f} s, longest {max(times):.3f} s")
+
+
+def worker_status(host: ScratchRoot) -> dict:
+    """What the worker says of itself."""
+    environment = {**host.environment, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "seiscomp_dlloc", "worker", "status", "--json"]
+    return json.loads(subprocess.run(command, env=environment, capture_output=True, check=False).stdout)
+
+
+def test_what_is_asked_while_the_worker_is_replaced_is_located_once(chain: ScratchRoot, tmp_path: Path):
+    first = worker_status(chain)
+    chain.kill("dlloc", signal.SIGTERM)
+    with (chain.root / "etc" / "dlloc.cfg").open("a") as settings:
+        settings.write("worker.jobs = 3\n")
+    for number in range(4):
+        chain.dispatch(tmp_path / f"{number}.xml")
+    # Origins that came meanwhile are asked about at once, the first of them the old worker
+    chain.start("dlloc", chain.root / "bin" / "seiscomp-python", "-m", "seiscomp_dlloc.seiscomp_app.module")
+    wait_until(partial(ended, chain, 4), 120)
+    assert {row["decision"] for row in outcomes_of(chain)} <= {"accepted", "abstained"}
+    assert len({row["origin"] for row in outcomes_of(chain)}) == len(outcomes_of(chain)) == 4
+    second = worker_status(chain)
+    assert second["pid"] != first["pid"]
+    assert second["jobs"]["at_once"] == 3
+    said = [row["why"] for row in audit(chain) if row["decision"] == "not sent"]
+    assert not [why for why in said if "no worker has been started" in why], said
+    assert "WARNING a client" not in (chain.root / "var" / "log" / "dlloc-worker.log").read_text("utf-8")
