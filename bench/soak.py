@@ -195,12 +195,14 @@ class Soak:
             self._stop.wait(0.02)
         connection.close()
 
-    def sample(self, began: float) -> None:
-        """Resident memory (MiB) of our processes, every half minute."""
+    def sample(self, began: float, every_s: float) -> None:
+        """Resident memory (MiB) of our processes, every half minute; every five, the figures so far."""
         while not self._stop.wait(30.0):
-            self.figures.memory.append(
-                (time.monotonic() - began, {name: _rss(pid) for name, pid in self.processes().items()})
-            )
+            now = time.monotonic() - began
+            self.figures.memory.append((now, {name: _rss(pid) for name, pid in self.processes().items()}))
+            if len(self.figures.memory) % 10 == 0:
+                # A soak that is broken off has still shown what it has shown
+                (self.scratch / "soak.md").write_text(report(self, round(now / 60.0), every_s) + "\n", "utf-8")
 
     def idle(self, seconds: float) -> float:
         """Share of a core that module and its engine use without origins."""
@@ -215,7 +217,7 @@ class Soak:
         time.sleep(5.0)
         self.figures.idle_share = self.idle(20.0)
         began = time.monotonic()
-        threads = [threading.Thread(target=self.watch), threading.Thread(target=self.sample, args=(began,))]
+        threads = [threading.Thread(target=self.watch), threading.Thread(target=self.sample, args=(began, every_s))]
         for thread in threads:
             thread.start()
         killer = threading.Thread(target=self._kill, args=(began, faults))
@@ -272,7 +274,7 @@ class Soak:
     def lost(self) -> list[str]:
         """Triggers without an outcome."""
         have = set(self.final()) | set(self.without())
-        return sorted(set(self.figures.sent) - have)
+        return sorted(set(dict(self.figures.sent)) - have)
 
     def doubled(self) -> list[str]:
         """Triggers with two final origins."""
@@ -311,12 +313,14 @@ def report(soak: Soak, minutes: float, every_s: float) -> str:
     """The figures as Markdown."""
     figures = soak.figures
     lost, doubled = soak.lost(), soak.doubled()
-    waits = {name: figures.stored[name] - begun for name, begun in figures.sent.items() if name in figures.stored}
+    # Other threads go on adding
+    sent, stored = dict(figures.sent), dict(figures.stored)
+    waits = {name: stored[name] - begun for name, begun in sent.items() if name in stored}
     # Away from faults: half a minute after each one is not what the bar is about
     quiet = [
         wait
         for name, wait in waits.items()
-        if all(not -2.0 < figures.sent[name] - moment < 30.0 for moment, _ in figures.faults)
+        if all(not -2.0 < sent[name] - moment < 30.0 for moment, _ in tuple(figures.faults))
     ]
     every = list(waits.values())
     names = ("module", "module engine", "worker", "worker engine")
@@ -327,12 +331,12 @@ def report(soak: Soak, minutes: float, every_s: float) -> str:
         late = [value for moment, value in levels if moment >= figures.memory[-1][0] - 120.0] if figures.memory else []
         cells = [statistics.median(part) if part else float("nan") for part in (early, late)]
         rows.append([name, *(f"{value:.1f}" for value in cells), f"{100.0 * (cells[1] / cells[0] - 1.0):+.1f} %"])
-    first = min(figures.sent.values(), default=0.0)
+    first = min(sent.values(), default=0.0)
     at = [(moment - first) / 60.0 for moment, _ in figures.faults]
     killed = {name: sum(1 for _, what in figures.faults if what == name) for name in FAULTS}
     return "\n".join(
         [
-            f"{machine()}. {minutes:g} minutes, {len(figures.sent)} origins, one every {every_s:g} s; killed: "
+            f"{machine()}. {minutes:g} minutes, {len(sent)} origins, one every {every_s:g} s; killed: "
             + ", ".join(f"{name} {count} times" for name, count in killed.items())
             + (f", between minutes {min(at):.0f} and {max(at):.0f}." if at else "."),
             "",
@@ -340,7 +344,7 @@ def report(soak: Soak, minutes: float, every_s: float) -> str:
                 ["origins", "final in the database", "abstained", "lost", "doubled"],
                 [
                     [
-                        str(len(figures.sent)),
+                        str(len(sent)),
                         str(len(soak.final())),
                         str(len(soak.without())),
                         str(len(lost)),
@@ -373,7 +377,7 @@ def main() -> None:
     parser.add_argument("--fault-every", type=float, default=90.0, help="seconds between faults, 0: none")
     parser.add_argument("--faults", type=float, nargs=2, metavar=("FROM", "UNTIL"), help="minutes")
     parser.add_argument("--events", type=int, default=50, help="recorded test events that take turns")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR and leave it")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR and leave it; soak.md there: so far")
     add_write_option(parser)
     arguments = parser.parse_args()
     if "SEISCOMP_ROOT" not in os.environ:
