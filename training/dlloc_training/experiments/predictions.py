@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,8 @@ class Predictions:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".part")
         with temporary.open("wb") as file:
-            np.savez_compressed(file, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+            arrays: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+            np.savez_compressed(file, **arrays)
         os.replace(temporary, path)
 
     @classmethod
