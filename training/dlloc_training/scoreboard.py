@@ -52,20 +52,22 @@ class Report:
 
 def to_json(report: Report) -> str:
     """The report as JSON; what is not known is null."""
-    return json.dumps(_finite(asdict(report)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(finite(asdict(report)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """``value`` for JSON: numbers that are none become None, in whatever lists and mappings they stand."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
-def _figure(interval: Interval | None, digits: int = 2) -> str:
+def interval_text(interval: Interval | None, digits: int = 2) -> str:
+    """``value [low, high]``; a dash where it is not known."""
     if interval is None or not math.isfinite(interval.value):
         return "-"
     return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
@@ -75,12 +77,13 @@ def _plain(interval: Interval | None) -> str:
     return "-" if interval is None or not math.isfinite(interval.value) else f"{interval.value:.2f}"
 
 
-def _percent(share: float | None) -> str:
+def percent_text(share: float | None) -> str:
+    """A share in whole per cent; a dash where it is not known."""
     return "-" if share is None or not math.isfinite(share) else f"{100 * share:.0f} %"
 
 
 def _covered(pair: tuple[Coverage, Coverage] | None) -> str:
-    return "-" if pair is None else " / ".join(_percent(c.share.value) for c in pair)
+    return "-" if pair is None else " / ".join(percent_text(c.share.value) for c in pair)
 
 
 _COLUMNS = (
@@ -96,15 +99,16 @@ def to_markdown(report: Report) -> str:
     lines += ["", "| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
     for row in report.rows:
         cells = (
-            row.name, _figure(row.epicentre.mean), _figure(row.epicentre.median), _plain(row.epicentre.p90),
-            _plain(row.depth_mae), _plain(row.time_mae), _percent(row.epicentre.answered), _percent(row.accepted),
+            row.name, interval_text(row.epicentre.mean), interval_text(row.epicentre.median),
+            _plain(row.epicentre.p90), _plain(row.depth_mae), _plain(row.time_mae),
+            percent_text(row.epicentre.answered), percent_text(row.accepted),
             _covered(row.horizontal), _covered(row.vertical),
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     if report.comparisons:
         lines += ["", "## Where it stands", "", "Epicentre errors event by event, the model's minus the baseline's."]
         lines += ["", "| against | mean difference [68 %] km | skill |", "|---|---|---|"]
-        lines += [f"| {c.baseline} | {_figure(c.difference_km)} | {c.skill:.2f} |" for c in report.comparisons]
+        lines += [f"| {c.baseline} | {interval_text(c.difference_km)} | {c.skill:.2f} |" for c in report.comparisons]
         lines += ["", "Skill: 1 - mean error / baseline's mean error; below 0 the baseline is better."]
     if report.abstentions:
         lines += ["", "Abstained: " + ", ".join(f"{n} {reason}" for reason, n in report.abstentions.items()) + "."]
@@ -125,7 +129,7 @@ def _trigger_lines(report: Report) -> list[str]:
             f"{test.moved_identical} of {test.events} answers bit-equal."
         )
         lines += [
-            f"- Time moved by {shift:+g} s: the same anchor in {_percent(share)} of {test.anchored} events."
+            f"- Time moved by {shift:+g} s: the same anchor in {percent_text(share)} of {test.anchored} events."
             for shift, share in test.same_anchor.items()
         ]
     if report.forced:
