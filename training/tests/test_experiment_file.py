@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dlloc_training.experiments.drawing import OFF_NODE, SPLITS, TEST, TRAIN, draw_events, grid_nodes
-from dlloc_training.experiments.reading import Region, read_experiment
+from dlloc_training.experiments.reading import Region, file_path, read_experiment
 from dlloc_training.moment import magnitude_from_moment, scalar_moment
 
 from seiscomp_dlloc.errors import SettingError
@@ -69,6 +69,26 @@ def test_an_earth_model_may_stand_in_a_table(path: Path) -> None:
     (path.parent / "m.csv").write_text("depth,vp\n1,2\n")
     with pytest.raises(SettingError, match="thickness_km"):
         read_experiment(path)
+
+
+def test_paths_may_name_variables_of_the_environment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = TEXT.replace(
+        "layers = [[2.0, 4.0, 2.3, 2.4, 200, 100], [0.0, 6.0, 3.5, 2.7, 400, 200]]", "file = '$MADE/m.csv'"
+    )
+    path.write_text(lines)
+    monkeypatch.delenv("MADE", raising=False)
+    with pytest.raises(SettingError, match=r"earth\.file '\$MADE/m\.csv' needs the environment variable MADE"):
+        read_experiment(path)
+    (path.parent / "models").mkdir()
+    (path.parent / "models" / "m.csv").write_text(
+        "thickness_km,vp_km_s,vs_km_s,density_g_cm3,qp,qs\n0,6.0,3.5,2.7,400,200\n"
+    )
+    for made in ("models", str(path.parent / "models")):  # relative to the file's folder, or absolute
+        monkeypatch.setenv("MADE", made)
+        assert read_experiment(path).earth.vp_km_s.tolist() == [6.0]
+    monkeypatch.setenv("NET", "nowhere")
+    assert file_path("${NET}/a.xml", "network.inventory", path) == path.parent / "nowhere" / "a.xml"
+    assert file_path("a.xml", "network.inventory", path) == path.parent / "a.xml"
 
 
 def test_events_fill_the_grid_and_are_the_same_for_a_seed(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import re
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +19,8 @@ from seiscomp_dlloc.units import m_to_km
 
 from ..catalogue import read_stations
 from ..earth import COLUMNS, EarthModel
+
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 
 FAR_KM = 400.0
 """A station farther than this from the region's centre is a slip of the pen, not a local network."""
@@ -86,6 +90,16 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     return ExperimentFile(path, settings["name"], settings["seed"], stations, earth, surface_km, region, settings)
 
 
+def file_path(text: str, entry: str, path: Path) -> Path:
+    """The file or folder that ``entry`` of the experiment's file ``path`` names: variables of the environment ($NAME,
+    ${NAME}) put in, relative to the file's folder. Raises SettingError where a variable is not set.
+    """
+    unset = [name for name in _VARIABLE.findall(text) if not os.environ.get(name)]
+    if unset:
+        raise SettingError(f"{path}: {entry} {text!r} needs the environment variable {unset[0]}, which is not set")
+    return path.parent / os.path.expandvars(text)
+
+
 def schema() -> dict[str, Any]:
     """The JSON schema of experiment files."""
     text = resources.files(__package__).joinpath("schema.json").read_text("utf-8")
@@ -117,7 +131,7 @@ def _region(row: dict[str, float], path: Path) -> Region:
 
 def _stations(network: dict[str, Any], path: Path) -> tuple[Station, ...]:
     if "inventory" in network:
-        stations = read_stations(path.parent / network["inventory"])
+        stations = read_stations(file_path(network["inventory"], "network.inventory", path))
     else:
         stations = tuple(
             Station(*_codes(row["code"]), row["latitude"], row["longitude"], row.get("elevation_m", 0.0))
@@ -138,7 +152,7 @@ def _codes(name: str) -> tuple[str, str]:
 def _earth(row: dict[str, Any], path: Path) -> EarthModel:
     if "layers" in row:
         return EarthModel.from_rows(row["layers"])
-    table = path.parent / row["file"]
+    table = file_path(row["file"], "earth.file", path)
     try:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
