@@ -100,6 +100,14 @@ class Regressor(ParameterUnits):
             stacked = stacked[:, :, self.windows - 1 :]
         return self._answer(stacked, log_scale)
 
+    def at(self, windows: torch.Tensor, *arrays: torch.Tensor) -> torch.Tensor:
+        """(batch, parameter, 2) from one window of each input; ``windows`` (batch,) says which."""
+        stacked, log_scale = self._pieces(arrays)
+        if self.windows > 1:
+            starts = windows.tolist()
+            stacked = torch.stack([row[:, k : k + self.window] for row, k in zip(stacked, starts, strict=True)])
+        return self._answer(stacked, log_scale)
+
     def curve(self, *arrays: torch.Tensor) -> torch.Tensor:
         """(batch, window, parameter, 2) from every window of the input, each one frame after the other."""
         stacked, log_scale = self._pieces(arrays)

@@ -79,6 +79,11 @@ class ParameterUnits(nn.Module):
         moved = (targets[:, None] - shift - self.mean) / self.scale
         return moved if curve else moved[:, 0]
 
+    def standardise_at(self, targets: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
+        """As :meth:`standardise`, in the units of one window of each input, ``windows`` (batch,)."""
+        standard: torch.Tensor = (targets - self._shift(self.starts_s[windows]) - self.mean) / self.scale
+        return standard
+
     def physical(self, estimate: torch.Tensor) -> Estimates:
         """Standardised estimates in km, s after the input's first sample, and magnitude units.
 

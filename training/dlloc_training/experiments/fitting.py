@@ -1,0 +1,231 @@
+"""Training of one network of an experiment, by Lightning: resumable, the same for a seed."""
+
+import csv
+import logging
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from numpy.typing import NDArray
+
+from seiscomp_dlloc.formats.atomic import write_atomically
+
+from ..fit import SlimModule
+from ..networks.losses import loss as loss_of
+from ..networks.regression import Regressor
+from .plans import NetworkPlan
+from .trained import EventBatches
+
+# Its tips and hints about loaders' workers are not about this: the windows are in memory already
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", ".*does not have many workers.*")
+
+LAST, BEST, CURVES = "last.ckpt", "best.ckpt", "metrics.csv"
+_WARM_UP_STEPS = 50
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Unaugmented held-out events: arrays (event, ...) in the network's order, ``targets`` (event, parameter)."""
+
+    arrays: list[torch.Tensor]
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What Lightning trains on. ``devices`` processes of each of ``nodes`` machines."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "32-true"
+    progress: bool = True
+
+
+def _schedule(parameters: Any, plan: NetworkPlan, steps: int) -> dict[str, Any]:
+    """AdamW, linear warm-up, cosine to 1 % of the rate."""
+    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+
+    def factor(step: int) -> float:
+        share = min(1.0, step / max(steps, 1))
+        return min(1.0, (step + 1) / _WARM_UP_STEPS) * (0.495 * (1.0 + math.cos(math.pi * share)) + 0.01)
+
+    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+class VectorFitting(lightning.LightningModule):
+    """A :class:`Regressor` taught on one random window of each input."""
+
+    def __init__(self, network: Regressor, plan: NetworkPlan, held_out: HeldOut, seed: int, steps: int):
+        super().__init__()
+        self.network, self.plan, self.seed, self.steps = network, plan, seed, steps
+        self._held_out = held_out
+
+    def training_step(self, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+        """Loss of one batch."""
+        *arrays, targets = batch
+        rng = np.random.default_rng([self.seed, 8, self.current_epoch, index, self.global_rank])
+        windows = torch.from_numpy(rng.integers(self.network.windows, size=len(targets))).to(targets.device)
+        estimate = self.network.at(windows, *arrays)
+        loss = loss_of(estimate, self.network.standardise_at(targets, windows), self.plan.loss)
+        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(targets))
+        return loss
+
+    def validation_step(self, batch: list[torch.Tensor], _: int) -> None:
+        """Loss and RMSE of the published estimate; ``batch`` holds indices of held-out events."""
+        chosen = batch[0].cpu()
+        arrays = [values[chosen].to(self.device) for values in self._held_out.arrays]
+        targets = self._held_out.targets[chosen].to(self.device)
+        estimate, standard = self.network(*arrays), self.network.standardise(targets)
+        kept: dict[str, Any] = {"on_epoch": True, "sync_dist": True, "batch_size": len(chosen)}
+        self.log("loss_held_out", loss_of(estimate, standard, self.plan.loss), **kept)
+        squares = (self.network.physical(estimate).mean - targets) ** 2
+        for name, column in zip(self.network.outputs.names, squares.unbind(1), strict=True):
+            self.log(f"square_{name}", column.nanmean(), **kept)
+        self.log("square_held_out", ((estimate[..., 0] - standard) ** 2).nanmean(), **kept)
+
+    def configure_optimizers(self) -> Any:
+        """See :func:`_schedule`."""
+        return _schedule(self.network.parameters(), self.plan, self.steps)
+
+
+class ImageFitting(SlimModule):
+    """A slim network taught on location images; held-out events by the highest node."""
+
+    def __init__(self, network: Any, grid: Any, plan: NetworkPlan, held_out: HeldOut, widths: Any, steps: int):
+        label, label_depth = widths
+        super().__init__(network, grid, steps, plan.learning_rate, (2.0 * label, label), label_depth)
+        self.plan, self._held_out = plan, held_out
+
+    def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
+        """Loss of one batch, at the label's width of the moment."""
+        first, last = self.sigma_km
+        loss = self.loss(batch, first + (last - first) * min(1.0, self.global_step / self.steps))
+        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch[0]))
+        return loss
+
+    def validation_step(self, batch: list[torch.Tensor], _: int, dataloader_idx: int = 0) -> None:
+        """Loss and RMSE of the highest node; ``batch`` holds indices of held-out events."""
+        chosen = batch[0].cpu()
+        waveforms = self._held_out.arrays[0][chosen].to(self.device)
+        targets = self._held_out.targets[chosen, :3].to(self.device)
+        points = torch.stack([targets, torch.full_like(targets, torch.nan)], 1)
+        kept: dict[str, Any] = {"on_epoch": True, "sync_dist": True, "batch_size": len(chosen)}
+        self.log("loss_held_out", self.loss([waveforms, points], self.sigma_km[1]), **kept)
+        image = self.network(waveforms).exp()
+        nx = image.shape[3]
+        place, level = image.sum(1).flatten(1).argmax(1), image.flatten(2).sum(2).argmax(1)
+        found = torch.stack([self.axes.x_km[place % nx], self.axes.y_km[place // nx], self.axes.z_km[level]], 1)
+        squares = (found - targets) ** 2
+        for name, column in zip(("x", "y", "depth"), squares.unbind(1), strict=True):
+            self.log(f"square_{name}", column.mean(), **kept)
+        self.log("square_held_out", squares[:, :2].sum(1).mean(), **kept)
+
+    def configure_optimizers(self) -> Any:
+        """See :func:`_schedule`."""
+        return _schedule(self.parameters(), self.plan, self.steps)
+
+
+class _Curves(Callback):
+    """Renews metrics.csv after each epoch; what was there of earlier epochs stays. Squares become their roots."""
+
+    def __init__(self, path: Path, report: Any = None):
+        self.path, self.report = path, report
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """One more row."""
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row: dict[str, float] = {"epoch": trainer.current_epoch}
+        for name, value in values.items():
+            root = name.startswith("square_")
+            row[f"rmse_{name.removeprefix('square_')}" if root else name] = math.sqrt(value) if root else value
+        if trainer.is_global_zero:
+            before = [r for r in _rows(self.path) if int(r["epoch"]) < trainer.current_epoch]
+            names = list(row)
+            lines = [",".join(names)]
+            lines += [",".join(r.get(name, "") for name in names) for r in before]
+            lines.append(",".join(f"{row[name]:.6g}" for name in names))
+            write_atomically(self.path, ("\n".join(lines) + "\n").encode())
+        if self.report is not None:
+            self.report(trainer.current_epoch, row["rmse_held_out"])
+
+
+class _Epochs(Callback):
+    """Everything drawn in an epoch depends on the seed and its number alone, however often the run was stopped."""
+
+    def __init__(self, batches: EventBatches, seed: int):
+        self.batches, self.seed = batches, seed
+
+    def setup(self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str) -> None:
+        """Give each of several processes its part."""
+        self.batches.share = (trainer.global_rank, trainer.world_size)
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Seed dropout."""
+        torch.manual_seed(self.seed * 1_000_003 + trainer.current_epoch * 101 + trainer.global_rank)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def fit_network(
+    module: lightning.LightningModule,
+    data: torch.utils.data.Dataset[list[torch.Tensor]],
+    batches: EventBatches,
+    held_out: int,
+    folder: Path,
+    plan: NetworkPlan,
+    seed: int,
+    compute: Compute,
+    report: Any = None,
+) -> Path:
+    """Train for the plan's epochs; returns the checkpoint of the epoch that did best on held-out events.
+
+    A folder that holds a checkpoint is gone on with. ``report``: called with (epoch, RMSE of held-out events in
+    standardised units) after each epoch.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    previous = folder / LAST
+    loader: Any = torch.utils.data.DataLoader(data, sampler=batches, batch_size=None)
+    indices: NDArray[np.int64] = np.arange(held_out)
+    parts: Any = [[torch.from_numpy(part)] for part in np.array_split(indices, max(1, -(-held_out // plan.batch)))]
+    validation: Any = torch.utils.data.DataLoader(parts, batch_size=None)
+    keep = ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor="square_held_out",
+        save_last=True,
+        save_top_k=1,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+    trainer = lightning.Trainer(
+        max_epochs=plan.epochs,
+        accelerator=compute.accelerator,
+        devices=compute.devices,
+        num_nodes=compute.nodes,
+        precision=compute.precision,  # type: ignore[arg-type]
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        gradient_clip_val=5.0,
+        callbacks=[_Epochs(batches, seed), _Curves(folder / CURVES, report), keep],
+        logger=False,
+        enable_model_summary=False,
+        enable_progress_bar=compute.progress,
+        default_root_dir=folder,
+    )
+    start = previous if previous.exists() else None
+    trainer.fit(module, loader, validation, ckpt_path=start, weights_only=False)
+    return folder / BEST

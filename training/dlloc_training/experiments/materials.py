@@ -1,0 +1,189 @@
+"""What the networks of an experiment are trained and measured on, made once and shared by all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from seiscomp_dlloc.errors import SettingError
+from seiscomp_dlloc.passport import Passport
+
+from .augmenting import Augmenter, Draws
+from .bank import Bank, exact_input, load_bank, make_bank, save_bank
+from .dataset import Dataset
+from .drawing import HELD_OUT, OFF_NODE, TEST, TRAIN, MadeEvents
+from .inputs import Kind, draft_passport
+from .plans import WINDOWS, NetworkPlan, plans
+from .predictions import HELD_OUT as HELD_OUT_SET
+from .predictions import OFF_NODE as OFF_NODE_SET
+from .predictions import RECORDED_HELD_OUT, RECORDED_TEST
+from .predictions import TEST as TEST_SET
+from .reading import ExperimentFile
+from .recorded import RecordedNoise, RecordedSets, read_recorded
+from .records import Record
+from .theoretical import TheoreticalRecords, filtered
+from .windows import Windows, signal_to_noise
+
+FloatArray = NDArray[np.float64]
+
+THEORETICAL, RECORDED = "theoretical", "recorded"
+LOST_PREFIX = "lost-"
+_SETS = {HELD_OUT_SET: HELD_OUT, TEST_SET: TEST, OFF_NODE_SET: OFF_NODE}
+MAIN = {"images": "snapshots", "stations": "waveforms"}
+
+
+@dataclass(frozen=True)
+class ExactSet:
+    """Events as inference would see them: arrays (event, ...) by name, targets (event, 5), what is known of each."""
+
+    arrays: dict[str, NDArray[np.float32]]
+    targets: FloatArray
+    records: tuple[Record, ...]
+    snr: FloatArray
+    lost: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+class Materials:
+    """Training windows and exact sets of an experiment. Nothing is made before it is asked for."""
+
+    def __init__(self, experiment: ExperimentFile, folder: Path, data: Dataset, events: MadeEvents, progress: bool):
+        self.experiment, self.folder, self.data, self.events = experiment, folder, data, events
+        self.progress = progress
+        self.draws = Draws.from_mapping(experiment.settings.get("augmentation", {}))
+        self._exact: dict[tuple[str, str], ExactSet] = {}
+        self._banks: dict[tuple[str, str], Bank] = {}
+
+    def passport(self, plan: NetworkPlan) -> Passport:
+        """The draft passport of a network."""
+        return draft_passport(self.experiment, plan.inputs, plan.image_head, plan.mask)
+
+    @cached_property
+    def recorded(self) -> RecordedSets | None:
+        """Recorded events, None where the experiment has none."""
+        if "recorded" not in self.experiment.settings:
+            return None
+        return read_recorded(self.experiment, self.folder, self._passport("stations").preprocessing)
+
+    @cached_property
+    def recorded_noise(self) -> RecordedNoise | None:
+        """Noise of recorded training events, None without any."""
+        if self.recorded is None:
+            return None
+        return RecordedNoise(self.recorded.train) if self.draws.recorded_noise > 0 else None
+
+    @cache  # noqa: B019
+    def _passport(self, inputs: Kind) -> Passport:
+        return draft_passport(self.experiment, inputs, mask=self._needs_mask(inputs))
+
+    def _needs_mask(self, inputs: Kind) -> bool:
+        return any(plan.mask for plan in plans(self.experiment) if plan.inputs == inputs)
+
+    def windows(self, inputs: Kind) -> Windows:
+        """What makes inputs of a kind."""
+        return Windows.of(self._passport(inputs))
+
+    def augmenter(self, inputs: Kind, source: str, records: Sequence[Record]) -> Augmenter:
+        """Draws of ``records`` of a source."""
+        frame, settings = self.experiment.region.frame, self._passport(inputs).preprocessing
+        noise = self.recorded_noise
+        return Augmenter(
+            records,
+            self.draws,
+            lambda record: record.truth.local(frame),
+            clean=source == THEORETICAL,
+            recorded=None if noise is None else noise.draw,
+            finish_noise=lambda data, rate: filtered(data, rate, settings),
+        )
+
+    def records(self, inputs: Kind, name: str) -> Sequence[Record]:
+        """Records of the training events of a source, or of a set."""
+        if name in (RECORDED, RECORDED_HELD_OUT, RECORDED_TEST):
+            if self.recorded is None:
+                raise SettingError(f"{self.experiment.path}: there is no section recorded")
+            if name == RECORDED_TEST:
+                return self.recorded.test
+            return self.recorded.train if name == RECORDED else self.recorded.held_out
+        chosen = self.events.of(TRAIN if name == THEORETICAL else _SETS[name])
+        return TheoreticalRecords(self.data, self.events, chosen, self._passport(inputs).preprocessing)
+
+    def bank(self, inputs: Kind, source: str) -> Bank:
+        """Augmented windows of the training events of a source, from the run folder where they are there."""
+        key = (inputs, source)
+        if key not in self._banks:
+            path = self.folder / "banks" / f"{inputs}_{source}.h5"
+            header = self._header(inputs, source)
+            bank = load_bank(path, header)
+            if bank is None:
+                number = 5 if source == THEORETICAL else 15
+                seed = (self.experiment.seed, number, 0 if inputs == "images" else 1)
+                per_event = self.experiment.settings.get("training", {}).get("windows", WINDOWS)
+                augmenter = self.augmenter(inputs, source, self.records(inputs, source))
+                names = self._passport(inputs).representation["inputs"]
+                bank = make_bank(self.windows(inputs), augmenter, names, per_event, seed, self.progress)
+                save_bank(path, bank, header)
+            self._banks[key] = bank
+        return self._banks[key]
+
+    def _header(self, inputs: Kind, source: str) -> dict[str, Any]:
+        document = {**self._passport(inputs).raw}
+        for name in ("provenance", "head", "calibration"):
+            document.pop(name)
+        settings = self.experiment.settings
+        return {
+            "passport": document,
+            "augmentation": settings.get("augmentation", {}),
+            "windows": settings.get("training", {}).get("windows", WINDOWS),
+            "recorded": settings.get("recorded", {}),
+            "source": source,
+            "seismograms": self.data.header,
+        }
+
+    def exact(self, inputs: Kind, name: str) -> ExactSet:
+        """A set as inference would see it; ``lost-N`` is the test with N stations cut out."""
+        key = (inputs, name)
+        if key not in self._exact:
+            self._exact[key] = self._make_exact(inputs, name)
+        return self._exact[key]
+
+    def _make_exact(self, inputs: Kind, name: str) -> ExactSet:
+        lost = int(name.removeprefix(LOST_PREFIX)) if name.startswith(LOST_PREFIX) else 0
+        base = TEST_SET if lost else name
+        source = RECORDED if base.startswith(RECORDED) else THEORETICAL
+        augmenter = self.augmenter(inputs, source, self.records(inputs, base))
+        windows, names = self.windows(inputs), self._passport(inputs).representation["inputs"]
+        arrays: dict[str, list[NDArray[np.float32]]] = {each: [] for each in names}
+        targets, records, ratios, gone = [], [], [], []
+        events = range(len(augmenter.records))
+        for event in tqdm(events, desc=f"{name}, {inputs}", leave=False, disable=None if self.progress else True):
+            # The same noise in every set and for every kind of input
+            rng = np.random.default_rng(
+                [self.experiment.seed, 10, list(_SETS).index(base) if base in _SETS else 9, event]
+            )
+            record = augmenter.noisy(rng, event)
+            if lost:
+                live = np.flatnonzero(record.live)
+                away = np.zeros(len(record.live), bool)
+                away[rng.choice(live, min(lost, max(len(live) - 1, 0)), replace=False)] = True
+                record = record.without(away)
+            made, target = exact_input(windows, record, names)
+            for each, values in zip(names, made, strict=True):
+                arrays[each].append(values)
+            targets.append(target)
+            records.append(record)
+            ratios.append(signal_to_noise(windows.conditioned(record), record.origin_s + windows.p_travel_s(record)))
+            gone.append(lost)
+        return ExactSet(
+            {each: np.stack(values) for each, values in arrays.items()},
+            np.array(targets).reshape(-1, 5),
+            tuple(records),
+            np.array(ratios),
+            np.array(gone, np.int64),
+        )

@@ -1,0 +1,122 @@
+"""What the file says about each network, with what it leaves out filled in."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from seiscomp_dlloc.errors import SettingError
+
+from ..networks.losses import LossSettings
+from ..networks.outputs import PARAMETERS, Outputs
+from ..networks.registry import IMAGE_NETWORKS, NETWORKS
+from .inputs import Kind
+from .reading import ExperimentFile
+
+WINDOWS, EPOCHS, WINDOWS_PER_EPOCH, BATCH, LEARNING_RATE, WEIGHT_DECAY = 12, 20, 4, 32, 1e-3, 1e-2
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """One network of an experiment. ``kind``: its name in the registry, ``settings`` go there; ``outputs`` say nothing
+    where it returns a location image. ``lost``: whether it is trained on windows with stations cut out.
+    ``events_share``, ``node_stride``: a part of the training events; every so-manyth node along each side of the grid.
+    ``data``: which training events; ``start``: the network whose weights are the first ones.
+    """
+
+    name: str
+    kind: str
+    title: str
+    inputs: Kind
+    mask: bool
+    outputs: Outputs
+    settings: dict[str, Any]
+    lost: bool
+    events_share: float
+    node_stride: int
+    data: Literal["theoretical", "recorded", "both"]
+    start: str | None
+    epochs: int
+    windows_per_epoch: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    loss: LossSettings
+
+    @property
+    def image_head(self) -> bool:
+        """Whether it returns a location image."""
+        return self.kind in IMAGE_NETWORKS
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that was settled, as JSON can hold it."""
+        document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return document
+
+
+def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
+    """The networks of the file, in its order, each after the one whose weights it starts from.
+
+    Raises SettingError naming the file and the network.
+    """
+    rows = experiment.settings.get("networks", {})
+    if not rows:
+        raise SettingError(f"{experiment.path}: networks: there is none; add a section [networks.NAME]")
+    made = tuple(_plan(experiment, name, row) for name, row in rows.items())
+    before: set[str] = set()
+    for plan in made:
+        if plan.start is not None and plan.start not in before:
+            raise SettingError(
+                f"{experiment.path}: networks.{plan.name}.start: {plan.start!r} must stand before it in the file"
+            )
+        if plan.data != "theoretical" and "recorded" not in experiment.settings:
+            raise SettingError(f"{experiment.path}: networks.{plan.name}.data: there is no section recorded")
+        before.add(plan.name)
+    return made
+
+
+def plan_of(experiment: ExperimentFile, name: str) -> NetworkPlan:
+    """The network of that name; SettingError lists the known ones."""
+    found = {plan.name: plan for plan in plans(experiment)}
+    if name not in found:
+        raise SettingError(f"{experiment.path}: there is no network {name!r}; known are {', '.join(found)}")
+    return found[name]
+
+
+def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> NetworkPlan:
+    where, kind = f"{experiment.path}: networks.{name}", row["network"]
+    common = {**experiment.settings.get("training", {}), **row}
+    image_head = kind in IMAGE_NETWORKS
+    allowed = ("stations",) if image_head else NETWORKS[kind].kinds
+    default: Kind = "stations" if "stations" in allowed else "images"
+    inputs: Kind = row.get("inputs", default)
+    if ("snapshots" if inputs == "images" else "stations") not in allowed:
+        raise SettingError(f"{where}.inputs: {kind} does not take {inputs}")
+    if image_head and "outputs" in row:
+        raise SettingError(f"{where}.outputs: {kind} returns a location image; leave it out")
+    try:
+        outputs = Outputs(
+            tuple(tuple(group) for group in row.get("outputs", [list(PARAMETERS)])), row.get("uncertainty", True)
+        )
+        loss = LossSettings(**common.get("loss", {}))
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error
+    return NetworkPlan(
+        name,
+        kind,
+        row.get("title", name),
+        inputs,
+        row.get("mask", False),
+        outputs,
+        row.get("settings", {}),
+        row.get("lost", False),
+        row.get("events_share", 1.0),
+        row.get("node_stride", 1),
+        row.get("data", "theoretical"),
+        row.get("start"),
+        common.get("epochs", EPOCHS),
+        common.get("windows_per_epoch", WINDOWS_PER_EPOCH),
+        common.get("batch", BATCH),
+        common.get("learning_rate", LEARNING_RATE),
+        common.get("weight_decay", WEIGHT_DECAY),
+        loss,
+    )

@@ -1,0 +1,114 @@
+"""The stages of an experiment, from its file to its models: each takes what is done as it is and goes on from there."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from seiscomp_dlloc.errors import SettingError
+from seiscomp_dlloc.formats.atomic import write_atomically
+
+from .drawing import draw_events
+from .evaluating import calibrate_sigmas, meta_of, predictions, save_training_truths, sets_of
+from .exporting import calibrated, export_network
+from .fitting import Compute
+from .materials import Materials
+from .plans import NetworkPlan, plans
+from .predictions import RECORDED_TEST, TEST
+from .reading import ExperimentFile
+from .report import write_report
+from .report.summary import summarise
+from .synthesis import run_synthesis
+from .training import Fitted, load_fitted, network_folder, run_training
+
+RESOLVED = "settings.json"
+EVOLVING = (TEST, RECORDED_TEST)
+"""Sets on which the estimate of every window is kept; of the others, the last one's."""
+
+STAGES = ("synthesize", "train", "search", "evaluate", "export")
+
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment in its run folder. ``only``: names of networks, all where empty."""
+
+    experiment: ExperimentFile
+    folder: Path
+    compute: Compute
+    only: tuple[str, ...] = ()
+    workers: int = 1
+    say: Callable[[str], None] = print
+
+    @property
+    def plans(self) -> tuple[NetworkPlan, ...]:
+        """The networks in question. Raises SettingError for unknown names."""
+        every = plans(self.experiment)
+        unknown = [name for name in self.only if name not in {plan.name for plan in every}]
+        if unknown:
+            known = ", ".join(plan.name for plan in every)
+            raise SettingError(f"{self.experiment.path}: no network {', '.join(unknown)}; known are {known}")
+        return tuple(plan for plan in every if not self.only or plan.name in self.only)
+
+    def materials(self) -> Materials:
+        """What networks are trained and measured on; synthesises what is missing."""
+        self.keep_settings()
+        data = run_synthesis(self.experiment, self.folder, self.say, self.compute.progress)
+        return Materials(self.experiment, self.folder, data, draw_events(self.experiment), self.compute.progress)
+
+    def keep_settings(self) -> None:
+        """Write the resolved settings into the run folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        document = {
+            "settings": self.experiment.settings,
+            "networks": [plan.resolved() for plan in plans(self.experiment)] if "networks" in self.experiment.settings
+            else [],
+        }  # fmt: skip
+        write_atomically(self.folder / RESOLVED, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def train(run: Run) -> dict[str, Fitted]:
+    """The stage ``train``."""
+    return run_training(run.materials(), run.plans, run.compute, run.say)
+
+
+def trained(run: Run, materials: Materials) -> dict[str, Fitted]:
+    """The networks that are trained; SettingError where there is none."""
+    found = {}
+    for plan in run.plans:
+        fitted = load_fitted(materials, plan, network_folder(run.folder, plan.name))
+        if fitted is None:
+            run.say(f"{plan.name}: is not trained, left out")
+        else:
+            found[plan.name] = fitted
+    if not found:
+        raise SettingError(f"{run.folder}: no network is trained there; train first")
+    return found
+
+
+def evaluate(run: Run) -> Path:
+    """The stage ``evaluate``: answers on every set, and the report; returns the report."""
+    materials = run.materials()
+    folder = run.folder / "predictions"
+    save_training_truths(materials, folder)
+    for name, fitted in trained(run, materials).items():
+        calibrate_sigmas(materials, fitted)
+        settings = calibrated(materials, fitted)
+        for which in sets_of(materials):
+            exact = materials.exact(fitted.plan.inputs, which)
+            curve = which in EVOLVING
+            predictions(materials, fitted, exact, settings, curve).save(folder / name / f"{which}.npz")
+        meta_of(fitted).save(folder / name)
+        run.say(f"{name}: evaluated")
+    return write_report(run.experiment, run.folder)
+
+
+def export(run: Run, version: str) -> list[Path]:
+    """The stage ``export``: a model file of every trained network."""
+    materials = run.materials()
+    skill = summarise(run.experiment, run.folder)["networks"]
+    made = []
+    for name, fitted in trained(run, materials).items():
+        calibrate_sigmas(materials, fitted)
+        made.append(export_network(materials, fitted, run.folder / "models", skill.get(name, {}), version))
+        run.say(f"{made[-1]}")
+    return made
