@@ -111,9 +111,9 @@ def answer(fitted: Fitted, exact: ExactSet, settings: Calibration | None = None,
                 estimates = network.physical(network.curve(*batch) if curve else network(*batch))
                 means.append(estimates.mean.double().numpy())
                 sigmas.append(estimates.sigma.double().numpy())
-        return Answers(
-            network.outputs.names, np.concatenate(means), np.concatenate(sigmas), np.full(len(exact), np.nan)
-        )
+        shape = (len(exact), -1, len(network.outputs.names))
+        mean, sigma = (np.concatenate(part).reshape(shape) for part in (means, sigmas))
+        return Answers(network.outputs.names, mean, sigma, np.full(len(exact), np.nan))
     made, used = images_of(fitted, exact.arrays["waveforms"]), settings or raw_calibration(fitted)
     readings = read(made, exact.targets[:, :3], fitted.passport.grid, used, image_kind(fitted))
     found = readings.errors_km + exact.targets[:, :3]
