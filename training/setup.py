@@ -32,11 +32,13 @@ setup(
         "lightning>=2.4",
         "onnx>=1.16",
         "tqdm>=4.60",
+        "threadpoolctl>=3.1",
     ],
     entry_points={"console_scripts": ["dlloc-train = dlloc_training.__main__:main"]},
     # pyprop8 and pygrt-kit (both GPL-3) are only references that tests compare with; nothing here is built on them
     extras_require={
+        "scale": ["distributed>=2024.8"],
         "search": ["optuna>=4"],
-        "test": ["pytest>=8", "pyprop8>=1.1.5", "pygrt-kit>=0.18", "optuna>=4"],
+        "test": ["pytest>=8", "pyprop8>=1.1.5", "pygrt-kit>=0.18", "optuna>=4", "distributed>=2024.8"],
     },
 )

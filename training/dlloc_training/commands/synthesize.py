@@ -1,6 +1,7 @@
 """``synthesize``: the theoretical seismograms of an experiment's file."""
 
 import argparse
+import sys
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -14,17 +15,36 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("synthesize", help="make an experiment's seismograms", description=DESCRIPTION)
     parser.add_argument("experiment", type=Path, metavar="FILE.toml", help="the experiment")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="run folder (default: runs/NAME)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes of this machine that compute (default: one for each core)"
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="let a Dask cluster compute: its scheduler's address (tcp://host:8786), or 'local' for one of --workers "
+        "processes; needs the extra 'scale' and a run folder that all workers see",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
+    from seiscomp_dlloc.errors import SettingError
+
     from ..experiments.reading import read_experiment
     from ..experiments.synthesis import run_synthesis
+    from ..experiments.workers import LOCAL, cores
 
+    if args.dask not in (None, LOCAL) and args.workers is not None:
+        raise SettingError(f"--workers counts processes of this machine: leave it out with --dask {args.dask}")
     experiment = read_experiment(args.experiment)
     folder = args.output or Path("runs") / experiment.name
-    data = run_synthesis(experiment, folder, progress=True)
+    workers = cores() if args.workers is None else args.workers
+    try:
+        data = run_synthesis(experiment, folder, progress=True, workers=workers, dask=args.dask)
+    except KeyboardInterrupt:
+        print("synthesize: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     events, _, stations, samples = data.shape
     print(f"{data.path}: {events} events, {stations} stations, {samples} samples")
     return 0

@@ -5,7 +5,7 @@ mechanism, so that a node in training and in the test alike would measure memory
 between them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,10 @@ class MadeEvents:
 
     def __len__(self) -> int:
         return len(self.latitude)
+
+    def take(self, chosen: NDArray[np.int64]) -> "MadeEvents":
+        """The events of these indices."""
+        return MadeEvents(*(getattr(self, item.name)[chosen] for item in fields(self)))
 
     def of(self, split: str) -> NDArray[np.int64]:
         """Indices of the events of a split."""

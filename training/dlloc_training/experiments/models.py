@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from seiscomp_dlloc.errors import SettingError
 
 from ..earth import COLUMNS, EarthModel
 from ..events import station_positions
 from ..greens import strain_table
-from ..table import StrainTable
+from ..table import GREENS_FUNCTIONS, StrainTable
+from .dataset import cannot_write
 from .reading import ExperimentFile
 
 FloatArray = NDArray[np.float64]
@@ -91,12 +93,27 @@ def highest_hz(experiment: ExperimentFile) -> float:
     return wanted
 
 
-def table_of(experiment: ExperimentFile, model: EarthModel, path: Path, progress: bool = False) -> StrainTable:
-    """The strain table of an earth model, from ``path`` where it is there for the same model, else made and kept."""
+def table_bytes(experiment: ExperimentFile, model: EarthModel) -> int:
+    """Size of the strain table of an earth model, on the disk as in memory."""
     depths, distances = table_axes(experiment, model)
+    frequencies = int(np.floor(highest_hz(experiment) * _table_duration_s(experiment))) + 1
+    return 8 * len(depths) * len(distances) * GREENS_FUNCTIONS * frequencies
+
+
+def _table_duration_s(experiment: ExperimentFile) -> float:
     records = experiment.settings["records"]
-    rate, duration = records["sampling_rate_hz"], records["duration_s"]
-    whole = np.ceil((duration + LEAD_S) * rate) / rate
+    rate: float = records["sampling_rate_hz"]
+    return float(np.ceil((records["duration_s"] + LEAD_S) * rate) / rate)
+
+
+def table_of(experiment: ExperimentFile, model: EarthModel, path: Path, progress: bool = False) -> StrainTable:
+    """The strain table of an earth model, from ``path`` where it is there for the same model, else made and kept.
+
+    One thread of the linear algebra, so that the table does not depend on how many there are. Raises SettingError
+    where the table cannot be written.
+    """
+    depths, distances = table_axes(experiment, model)
+    duration, fmax = _table_duration_s(experiment), highest_hz(experiment)
     if path.exists():
         table = StrainTable.load(path)
         same = (
@@ -104,15 +121,20 @@ def table_of(experiment: ExperimentFile, model: EarthModel, path: Path, progress
             and table.depths_km.shape == depths.shape
             and np.allclose(table.depths_km, depths)
             and table.distances_km.shape == distances.shape
-            and np.isclose(table.duration_s, whole)
-            and np.isclose(table.fmax_hz, highest_hz(experiment))
+            and np.isclose(table.duration_s, duration)
+            and np.isclose(table.fmax_hz, fmax)
         )
         if same:
             return table
-    table = strain_table(
-        model, depths, distances, duration_s=float(whole), fmax_hz=highest_hz(experiment), lead_s=LEAD_S,
-        reduction_velocity_km_s=float(model.vp_km_s.max()) * 1.01, progress=progress,
-    )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.save(path)
+    with threadpool_limits(1):
+        table = strain_table(
+            model, depths, distances, duration_s=duration, fmax_hz=fmax, lead_s=LEAD_S,
+            reduction_velocity_km_s=float(model.vp_km_s.max()) * 1.01, progress=progress,
+        )  # fmt: skip
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.save(path)
+    except (OSError, RuntimeError) as error:  # HDF5 raises RuntimeError where it cannot even close the file
+        path.with_name(path.name + ".part").unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
     return table

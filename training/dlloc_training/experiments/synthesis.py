@@ -2,13 +2,20 @@
 
 import hashlib
 import json
+import platform
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
+
+from seiscomp_dlloc.errors import SettingError
 
 from .. import __version__
 from ..earth import EarthModel
@@ -16,10 +23,11 @@ from ..events import Sources, station_positions, synthesize
 from ..realism import add_coda, random_site_terms
 from ..source import corner_frequency
 from ..table import StrainTable
-from .dataset import Dataset, DatasetWriter
+from .dataset import Dataset, DatasetWriter, cannot_write
 from .drawing import MadeEvents, draw_events
-from .models import draw_models, highest_hz, table_of
+from .models import draw_models, table_bytes, table_of
 from .reading import ExperimentFile
+from .workers import workplace
 
 FloatArray = NDArray[np.float64]
 
@@ -118,31 +126,107 @@ def batches(events: MadeEvents) -> list[NDArray[np.int64]]:
     return found
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a worker is given of a batch: all but the strain table, which it reads from ``table`` once and keeps."""
+
+    experiment: ExperimentFile
+    number: int
+    chosen: NDArray[np.int64]
+    events: MadeEvents
+    table: Path
+    software: str = __version__
+
+
+def make_batch(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Indices of a batch's events, and their records (event, 3, station, sample) in m/s; the same wherever it is made.
+
+    Raises SettingError where the worker is of another version, or does not see the table.
+    """
+    _check_version(batch.software)
+    try:
+        state = batch.table.stat()
+    except OSError as error:
+        raise SettingError(
+            f"{batch.table}: a worker on {platform.node()} does not see it ({error.strerror}): the run folder must lie "
+            "on a disk that all workers share"
+        ) from error
+    table = _kept_table(batch.table, state.st_mtime_ns, state.st_size)
+    seed = [batch.experiment.seed, 2, batch.number]
+    with threadpool_limits(1):  # the linear algebra may round otherwise where it has more threads
+        records = make_records(batch.experiment, batch.events, np.arange(len(batch.chosen)), table, seed)
+    return batch.chosen, records
+
+
+@lru_cache(maxsize=2)  # batches come model by model
+def _kept_table(path: Path, changed_ns: int, size: int) -> StrainTable:
+    return StrainTable.load(path)
+
+
+@dataclass(frozen=True)
+class TableTask:
+    """A strain table that a worker is to make at ``path``."""
+
+    experiment: ExperimentFile
+    model: EarthModel
+    path: Path
+    progress: bool
+    software: str = __version__
+
+
+def make_table(task: TableTask) -> None:
+    """Make a strain table where it is not there yet. Raises SettingError as :func:`make_batch` does."""
+    _check_version(task.software)
+    table_of(task.experiment, task.model, task.path, task.progress)
+
+
+def _check_version(wanted: str) -> None:
+    if wanted != __version__:
+        raise SettingError(f"dlloc_training is {wanted} here and {__version__} on {platform.node()}: install the same")
+
+
 def run_synthesis(
-    experiment: ExperimentFile, folder: Path, say: Callable[[str], None] = print, progress: bool = True
+    experiment: ExperimentFile,
+    folder: Path,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+    workers: int = 1,
+    dask: str | None = None,
 ) -> Dataset:
     """Make the seismograms of an experiment in ``folder``, or take those that are there; go on where it was stopped.
 
-    Raises SettingError where the settings do not allow it, before anything is computed.
+    ``workers`` and ``dask``: who computes, as :func:`workers.workplace` says; this process alone writes. The file is
+    the same, byte by byte, whoever computed and however often the run was stopped, as long as the processors are of
+    one kind. Raises SettingError where the settings do not allow it or the disk has no room, before anything is
+    computed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     path, wanted = folder / DATASET, header(experiment)
     if path.exists():
         return Dataset(path, wanted)
     events, models = draw_events(experiment), draw_models(experiment)
-    highest_hz(experiment)
     shape = (len(events), len(experiment.stations), sample_count(experiment))
-    with DatasetWriter(path, wanted, shape) as writer:
+    tables = [(folder / "tables" / f"model_{model}.h5").absolute() for model in range(len(models))]
+    missing = sum(
+        table_bytes(experiment, model) for model, table in zip(models, tables, strict=True) if not table.exists()
+    )
+    with DatasetWriter(path, wanted, shape, missing) as writer, workplace(workers, dask) as place:
         parts = batches(events)
         left = [(number, part) for number, part in enumerate(parts) if not writer.done[part].all()]
         say(f"{len(events)} events at {shape[1]} stations, {len(left)} of {len(parts)} batches to make")
-        tables: dict[int, StrainTable] = {}
-        for number, part in tqdm(left, desc="synthesize", unit="batch", disable=not progress):
-            model = int(events.model[part[0]])
-            if model not in tables:
-                tables = {model: table_of(experiment, models[model], folder / "tables" / f"model_{model}.h5", progress)}
-            seed = [experiment.seed, 2, number]
-            writer.write(part, make_records(experiment, events, part, tables[model], seed))
+        needed = sorted({int(events.model[part[0]]) for _, part in left})
+        bar = progress and not place.remote  # in other processes, one bar counts the tables
+        tasks = [TableTask(experiment, models[model], tables[model], bar) for model in needed]
+        with closing(place.each(make_table, tasks)) as made:
+            for _ in tqdm(made, "tables", len(tasks), unit="table", disable=not (progress and place.remote)):
+                pass
+        work = [Batch(experiment, n, part, events.take(part), tables[int(events.model[part[0]])]) for n, part in left]
+        with closing(place.each(make_batch, work)) as records:
+            for part, velocity in tqdm(records, "synthesize", len(work), unit="batch", disable=not progress):
+                writer.write(part, velocity)
         writer.finish()
     (folder / "synthesize.json").write_text(json.dumps({"events": len(events), "shape": shape}), "utf-8")
     return Dataset(path, wanted)
