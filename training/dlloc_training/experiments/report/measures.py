@@ -19,8 +19,8 @@ QUANTITIES = {"x": "km", "y": "km", "depth": "km", "time": "s", "magnitude": "",
 TITLES = {"x": "longitude", "y": "latitude", "depth": "depth", "time": "origin time", "magnitude": "magnitude",
           EPICENTRE: "epicentre"}  # fmt: skip
 
-REGIONS = (EPICENTRE, "depth", "time", "magnitude")
-"""What a stated region is checked for: the ellipse of the epicentre, the intervals of the others."""
+FOLLOWED = (EPICENTRE, "depth", "time", "magnitude")
+"""What figures follow, and stated regions are checked for: the epicentre's ellipse, the intervals of the others."""
 
 LEVELS = (0.68, 0.90)
 RESAMPLES = 1000
@@ -28,7 +28,7 @@ RESAMPLES = 1000
 
 def with_unit(quantity: str) -> str:
     """``depth, km``: what a column's heading says."""
-    return f"{TITLES[quantity]}, {QUANTITIES[quantity]}" if QUANTITIES[quantity] else TITLES[quantity]
+    return ", ".join(filter(None, (TITLES[quantity], QUANTITIES[quantity])))
 
 
 def rmse_of(sample: FloatArray) -> FloatArray:

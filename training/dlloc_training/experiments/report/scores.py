@@ -11,7 +11,7 @@ from seiscomp_dlloc.geometry import LocalFrame
 from ... import metrics
 from ...metrics import Coverage
 from ..predictions import HELD_OUT, RECORDED_HELD_OUT, Predictions
-from .measures import LEVELS, QUANTITIES, REGIONS, Measure, coverage_of, errors_of, measure
+from .measures import FOLLOWED, LEVELS, QUANTITIES, Measure, coverage_of, errors_of, measure
 from .results import RECORDED, THEORETICAL, NetworkResults, Results, is_recorded
 from .trivial import MEAN, NEAREST, mean_errors, nearest_errors
 
@@ -94,7 +94,7 @@ def _of_network(network: NetworkResults, name: str, simple: Mapping[str, Errors]
     events = network.sets[name]
     errors = errors_of(events)
     covered = {}
-    for region in REGIONS:
+    for region in FOLLOWED:
         stated = [coverage_of(events, region, level) for level in LEVELS]
         if all(share is not None for share in stated):
             covered[region] = tuple(share for share in stated if share is not None)
