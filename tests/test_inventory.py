@@ -106,3 +106,15 @@ def test_a_missing_inventory_and_a_folder_are_named(tmp_path: Path) -> None:
         read_inventory(tmp_path / "none.xml")
     with pytest.raises(InventoryError, match="is a folder"):
         read_inventory(tmp_path)
+
+
+@pytest.mark.parametrize("given", ["", "<latitude>NaN</latitude>", "<latitude>91</latitude>"])
+def test_a_station_without_a_place_in_seiscomps_inventory_is_named(given: str, tmp_path: Path) -> None:
+    path = tmp_path / "inventory.xml"
+    path.write_text(
+        "<seiscomp xmlns='http://geofon.gfz-potsdam.de/ns/seiscomp3-schema/0.11' version='0.11'><Inventory><network "
+        "publicID='N' code='XX'><start>2010-01-01T00:00:00Z</start><station publicID='S' code='ABC'><start>"
+        f"2010-01-01T00:00:00Z</start>{given}</station></network></Inventory></seiscomp>"
+    )
+    with pytest.raises(InventoryError, match=r"station ABC: Latitude '\w*' is no number from -90 to 90"):
+        read_inventory(path)

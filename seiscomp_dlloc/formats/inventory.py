@@ -39,6 +39,8 @@ def read_inventory(path: str | Path | bytes) -> obspy.Inventory:
             if element is None:
                 raise InventoryError(f"{name}: is SCML without an <Inventory>; export it with scxmldump -I")
             stream.seek(0)
+            for station in element.iter("{*}station"):
+                _check_place(station, name)
             if _fill_rates(element):
                 stream = io.BytesIO(etree.tostring(element.getroottree()))
         elif root.name in _EVENT_ROOTS:
@@ -79,17 +81,23 @@ def _fill_rates(inventory: etree._Element) -> bool:
 def _check_places(stream: IO[bytes], name: str) -> None:
     """Name the station whose coordinates are none; ObsPy's own error does not say which. Rewinds ``stream``."""
     for station in iterate(stream, name, InventoryError, ("Station",)):
-        for tag, limit in _LIMITS.items():
-            text = (station.findtext(f"{{{_STATIONXML}}}{tag}") or "").strip()
-            try:
-                good = abs(float(text)) <= limit  # False for NaN too
-            except ValueError:
-                good = False
-            if not good:
-                raise InventoryError(
-                    f"{name}: station {station.get('code')}: {tag} '{text}' is no number from {-limit:g} to {limit:g}"
-                )
+        _check_place(station, name)
     stream.seek(0)
+
+
+def _check_place(station: etree._Element, name: str) -> None:
+    """Raise InventoryError where a station of either format has no coordinates."""
+    scml = etree.QName(station).localname == "station"
+    for tag, limit in _LIMITS.items():
+        text = (station.findtext(f"{{*}}{tag.lower() if scml else tag}") or "").strip()
+        try:
+            good = abs(float(text)) <= limit  # False for NaN too
+        except ValueError:
+            good = False
+        if not good:
+            raise InventoryError(
+                f"{name}: station {station.get('code')}: {tag} '{text}' is no number from {-limit:g} to {limit:g}"
+            )
 
 
 _LABEL = {"STATIONXML": "StationXML", "SCML": "SeisComP inventory XML"}

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import math
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,13 +14,14 @@ from typing import Any
 
 import jsonschema
 
-from seiscomp_dlloc.errors import SettingError
+from seiscomp_dlloc.errors import InventoryError, SettingError
 from seiscomp_dlloc.geometry import LocalFrame
 from seiscomp_dlloc.records import Station
 from seiscomp_dlloc.units import m_to_km
 
 from ..catalogue import read_stations
 from ..earth import COLUMNS, EarthModel
+from .shipped import find
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
@@ -66,12 +69,12 @@ class ExperimentFile:
 
 
 def read_experiment(path: str | Path) -> ExperimentFile:
-    """Read and check an experiment's file.
+    """Read and check an experiment's file, or the shipped one of that name where there is no such file.
 
     Raises SettingError naming the file and the entry: no TOML, an entry missing, unknown or out of range, stations
     without coordinates or far from the region, a region that is empty or leaves the earth model.
     """
-    path = Path(path)
+    path = find(path)
     try:
         settings = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -79,6 +82,7 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path}: is no TOML ({error})") from error
     _check_schema(settings, path)
+    _check_numbers(settings, path)
     region = _region(settings["region"], path)
     stations = _stations(settings["network"], path)
     surface_km = -m_to_km(settings["earth"].get("surface_m", sum(s.elevation_m for s in stations) / len(stations)))
@@ -120,6 +124,18 @@ def _check_schema(settings: dict[str, Any], path: Path) -> None:
     raise SettingError(f"{path}: {where}: {error.message}")
 
 
+def _check_numbers(value: Any, path: Path, where: str = "") -> None:
+    """Refuse TOML's nan anywhere, and its inf but for layers without bottom or loss: comparisons let nan pass."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            _check_numbers(part, path, f"{where}.{name}" if where else name)
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            _check_numbers(part, path, f"{where}.{number}")
+    elif isinstance(value, float) and (math.isnan(value) or (math.isinf(value) and "earth.layers." not in where)):
+        raise SettingError(f"{path}: {where}: {value} is no number to work with")
+
+
 def _region(row: dict[str, float], path: Path) -> Region:
     region = Region(**row)
     if not (-90 < region.south < region.north < 90 and region.west < region.east <= region.west + 20):
@@ -131,7 +147,10 @@ def _region(row: dict[str, float], path: Path) -> Region:
 
 def _stations(network: dict[str, Any], path: Path) -> tuple[Station, ...]:
     if "inventory" in network:
-        stations = read_stations(file_path(network["inventory"], "network.inventory", path))
+        try:
+            stations = read_stations(file_path(network["inventory"], "network.inventory", path))
+        except InventoryError as error:
+            raise SettingError(f"{path}: network.inventory: {error}") from error
     else:
         stations = tuple(
             Station(*_codes(row["code"]), row["latitude"], row["longitude"], row.get("elevation_m", 0.0))
@@ -151,18 +170,25 @@ def _codes(name: str) -> tuple[str, str]:
 
 def _earth(row: dict[str, Any], path: Path) -> EarthModel:
     if "layers" in row:
-        return EarthModel.from_rows(row["layers"])
+        return _model(row["layers"], f"{path}: earth.layers")
     table = file_path(row["file"], "earth.file", path)
     try:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return EarthModel.from_rows([[float(entry[name]) for name in COLUMNS] for entry in rows])
+        return _model([[float(entry[name]) for name in COLUMNS] for entry in rows], f"{table}")
     except OSError as error:
         raise SettingError(f"{table}: cannot be read ({error.strerror or error})") from error
     except (KeyError, TypeError, ValueError) as error:
         raise SettingError(
             f"{table}: is no table of numbers with the columns {', '.join(COLUMNS)} ({error})"
         ) from error
+
+
+def _model(rows: Sequence[Sequence[float]], where: str) -> EarthModel:
+    try:
+        return EarthModel.from_rows(rows)
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error
 
 
 def _check_inside(region: Region, stations: tuple[Station, ...], surface_km: float, path: Path) -> None:
