@@ -18,7 +18,10 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["dlloc_training", "dlloc_training.*"]),
-    package_data={"dlloc_training.experiments": ["*.json", "*.toml"]},
+    package_data={
+        "dlloc_training.experiments": ["*.json"],
+        "dlloc_training.experiments.shipped": ["*.toml"],
+    },
     install_requires=[
         "seiscomp_dlloc",
         "numpy>=2.0",
