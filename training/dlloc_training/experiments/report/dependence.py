@@ -15,7 +15,7 @@ from ..plans import NetworkPlan
 from ..predictions import Predictions
 from .measures import FOLLOWED, RESAMPLES
 from .results import NetworkResults, Results, lost_of
-from .scores import Errors, Score, Scores
+from .scores import Errors, Scores
 
 FloatArray = NDArray[np.float64]
 
@@ -26,8 +26,9 @@ Reduction = Literal["events_share", "node_stride"]
 
 @dataclass(frozen=True)
 class Point:
-    """Mean (absolute) error of ``count`` events of a network, at ``at`` on the axis; no errors where there are none."""
+    """Mean absolute errors of ``count`` events of the network ``label``, at ``at`` on the axis; none without events."""
 
+    label: str
     at: float
     count: int
     errors: dict[str, Interval]
@@ -74,7 +75,7 @@ def bins_of(values: FloatArray, edges: FloatArray) -> NDArray[np.int64]:
     return np.where(inside, place, -1)
 
 
-def point(at: float, errors: Errors, chosen: NDArray[np.bool_] | None = None) -> Point:
+def point(label: str, at: float, errors: Errors, chosen: NDArray[np.bool_] | None = None) -> Point:
     """Mean absolute errors of the ``chosen`` events, of all by default."""
     found, count = {}, 0
     for name in FOLLOWED:
@@ -84,7 +85,7 @@ def point(at: float, errors: Errors, chosen: NDArray[np.bool_] | None = None) ->
             if known:
                 found[name] = metrics.bootstrap(values, metrics.mean_of, RESAMPLES)
                 count = max(count, known)
-    return Point(at, count, found)
+    return Point(label, at, count, found)
 
 
 def by_value(
@@ -103,7 +104,7 @@ def by_value(
     for network in networks:
         values = value(network.sets[name])
         bins, errors = bins_of(values, edges), scores.networks[network.plan.name, name].errors
-        points = tuple(point(middle, errors, bins == k) for k, middle in enumerate(middles))
+        points = tuple(point(network.label, middle, errors, bins == k) for k, middle in enumerate(middles))
         lines.append(Line(network.plan.name, network.title, points))
     groups = [f"{low:.{digits}f} to {high:.{digits}f}" for low, high in itertools.pairwise(edges)]
     return Dependence(tuple(lines), tuple(groups), continuous=True)
@@ -118,7 +119,7 @@ def by_lost(results: Results, scores: Scores) -> Dependence | None:
     for network in results.networks:
         if not network.reduced and any(name in network.sets and lost for lost, name in sets):
             rows = [(lost, scores.networks.get((network.plan.name, name))) for lost, name in sets]
-            points = tuple(point(float(lost), row.errors if row else {}) for lost, row in rows)
+            points = tuple(point(network.label, float(lost), row.errors if row else {}) for lost, row in rows)
             lines.append(Line(network.plan.name, network.title, points))
     return Dependence(tuple(lines), tuple(str(lost) for lost, _ in sets)) if lines else None
 
@@ -144,9 +145,10 @@ def by_training(
     """Errors on a set against ``at`` of each network, one line for each family; None where there is none."""
     lines = []
     for family in families(results.of(name), what):
-        points = [(at(network), scores.networks[network.plan.name, name]) for network in family]
-        ordered: list[tuple[float, Score]] = sorted(points, key=lambda pair: pair[0])
+        points = [
+            point(network.label, at(network), scores.networks[network.plan.name, name].errors) for network in family
+        ]
         head = max(family, key=lambda network: (not network.reduced, network.plan.events_share))
         title = head.title if not head.reduced else f"{head.plan.kind} ({head.title})"
-        lines.append(Line(head.plan.name, title, tuple(point(x, score.errors) for x, score in ordered)))
+        lines.append(Line(head.plan.name, title, tuple(sorted(points, key=lambda p: p.at))))
     return Dependence(tuple(lines), ()) if lines else None

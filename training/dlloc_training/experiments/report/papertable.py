@@ -62,12 +62,12 @@ def paper_table(experiment: ExperimentFile, results: Results, scores: Scores) ->
     cells: list[tuple[Cell, ...]] = []
     for name in ROWS:
         network = rows.get(name)
-        cells.append((name if network is None or network.title == name else f"{name}: {network.title}",
+        cells.append((name if network is None else f"{name}: {network.label}",
                       *_figures(network, scores)))  # fmt: skip
-    cells += [(f"ours: {network.title}", *_figures(network, scores)) for network in ours]
+    cells += [(f"ours: {network.label}", *_figures(network, scores)) for network in ours]
     heads = ["RMSE"]
     heads += [f"{kind}: {with_unit(q)}" for kind in ("theoretical", "observed") for q in PARAMETERS]
-    note = "Test events of nodes that training has not seen, with all stations, at the sizes stated below."
+    note = "Test events of nodes that training has not seen, with all stations."
     absent = [name for name in ROWS if name not in rows]
     if absent:
         note += f" Not evaluated: {', '.join(absent)}."

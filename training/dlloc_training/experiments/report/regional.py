@@ -32,7 +32,7 @@ def quarter_table(results: Results, scores: Scores, name: str, frame: LocalFrame
                 shifts = [float(errors[q][inside].mean()) for q in ("x", "y")]
                 depth = float(np.nanmean(errors["depth"][inside])) if "depth" in errors else None
                 mean = metrics.bootstrap(errors[EPICENTRE][inside], metrics.mean_of, RESAMPLES)
-                rows.append((network.title, quarter, int(inside.sum()), mean, *shifts, depth))
+                rows.append((network.label, quarter, int(inside.sum()), mean, *shifts, depth))
     heads = ("network", "quarter", "events", "epicentre, mean [68 %], km", "shift east, km", "shift north, km",
              "shift down, km")  # fmt: skip
     note = "Shifts: mean of answer minus truth; where they are large, answers are drawn to where training events lie."

@@ -57,6 +57,12 @@ class NetworkResults:
         return self.meta.title
 
     @property
+    def label(self) -> str:
+        """Title and size, for tables: training events x windows of each in an epoch x epochs."""
+        meta = self.meta
+        return f"{meta.title} ({meta.training_events} x {meta.windows_per_epoch} x {meta.epochs})"
+
+    @property
     def reduced(self) -> bool:
         """Whether it was trained on a part of the events or nodes only, to show what more of them bring."""
         return self.plan.events_share < 1 or self.plan.node_stride > 1

@@ -17,7 +17,7 @@ Rows = list[tuple[str, Score]]
 def rows_of(results: Results, scores: Scores, name: str) -> Rows:
     """Baselines, then networks in the file's order, on one set."""
     rows = [(title, scores.baselines[title, name]) for title in BASELINES if (title, name) in scores.baselines]
-    return rows + [(network.title, scores.networks[network.plan.name, name]) for network in results.of(name)]
+    return rows + [(network.label, scores.networks[network.plan.name, name]) for network in results.of(name)]
 
 
 def _value(score: Score, quantity: str, figure: str) -> float | None:
@@ -81,7 +81,7 @@ def _covered(pair: tuple[Coverage, ...] | None) -> str:
 def coverage_table(results: Results, scores: Scores, names: Iterable[str]) -> Table | None:
     """Coverage of the stated regions on several sets; None where no network states any."""
     rows: list[tuple[Cell, ...]] = [
-        (set_title(name), network.title, score.events, *(_covered(score.coverage.get(q)) for q in FOLLOWED))
+        (set_title(name), network.label, score.events, *(_covered(score.coverage.get(q)) for q in FOLLOWED))
         for name in names
         for network in results.of(name)
         if (score := scores.networks[network.plan.name, name]).coverage
@@ -114,14 +114,14 @@ def group_table(found: Dependence, name: str, axis: str) -> Table:
     """Mean epicentre error by group, a row for each network."""
     counts = [max(line.points[k].count for line in found.lines) for k in range(len(found.groups))]
     heads = (axis, *(f"{group} ({count} events)" for group, count in zip(found.groups, counts, strict=True)))
-    rows = [(line.title, *(p.errors.get(EPICENTRE) for p in line.points)) for line in found.lines]
+    rows = [(line.points[0].label, *(p.errors.get(EPICENTRE) for p in line.points)) for line in found.lines]
     return Table(name, heads, tuple(rows), "Mean epicentre error, km, with its 68 % bootstrap interval.")
 
 
 def training_table(found: Dependence, name: str, axis: str) -> Table:
     """Mean absolute errors of networks that differ in one thing alone, a row for each."""
     rows: list[tuple[Cell, ...]] = [
-        (line.title, f"{p.at:.4g}", p.count, *(p.errors.get(q) for q in FOLLOWED))
+        (p.label, f"{p.at:.4g}", p.count, *(p.errors.get(q) for q in FOLLOWED))
         for line in found.lines
         for p in line.points
     ]
@@ -146,7 +146,7 @@ def everything(results: Results, scores: Scores) -> Table:
 def all_groups(found: Mapping[str, Dependence]) -> Table:
     """All dependences, one row for each network, point and quantity: for machines."""
     rows = [
-        (name, line.title, p.at, with_unit(q), p.count, interval)
+        (name, p.label, p.at, with_unit(q), p.count, interval)
         for name, dependence in found.items()
         for line in dependence.lines
         for p in line.points

@@ -39,6 +39,10 @@ def facts(experiment: ExperimentFile, results: Results, today: datetime.date) ->
     if trained:
         found["training events"] = ", ".join(trained)
     found["evaluated"] = ", ".join(f"{len(results.of(name)[0].sets[name])} {set_title(name)}" for name in results.sets)
+    machines = dict.fromkeys(network.meta.machine for network in results.networks)
+    hours = sum(network.meta.seconds for network in results.networks) / 3600
+    found["trained"] = f"in {hours:.2f} h in all, on {'; '.join(machines)}"
+    found["sizes"] = "in brackets behind a network: training events x windows of each in an epoch x epochs"
     found["intervals"] = "68 %, percentile bootstrap over events (coverage: Wilson's)"
     if results.missing:
         found["left out"] = "; ".join(results.missing)
