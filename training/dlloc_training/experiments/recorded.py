@@ -210,7 +210,7 @@ class RecordedNoise:
                 "set augmentation.recorded_noise to 0, or give longer records"
             )
         length = int(min(np.percentile(lengths[enough], _SHORTER_PERCENT), longest_s * self.rate_hz))
-        chosen = [(records[k], lengths[k]) for k in np.flatnonzero(lengths >= length)]
+        chosen = [(record, stop) for record, stop in zip(records, lengths, strict=True) if stop >= length]
         data = np.stack([record.data[..., stop - length : stop] for record, stop in chosen])
         valid = np.stack([record.valid[..., stop - length : stop].all(axis=-1) for record, stop in chosen])
         alive = valid & (data.std(axis=-1) > 0)
