@@ -153,7 +153,7 @@ def record_of(event: RecordedEvent, magnitude: float, samples: int | None = None
     block, trigger = event.block, event.trigger
     if trigger.latitude is None or trigger.longitude is None or trigger.depth_km is None:
         raise ValueError(f"{trigger.public_id} has no hypocentre")
-    first, stop = _stretch(block.valid.any(axis=(0, 1)), round(-event.start_s * block.sampling_rate_hz))
+    first, stop = _stretch(np.asarray(block.valid.any(axis=(0, 1))), round(-event.start_s * block.sampling_rate_hz))
     part = slice(first, stop if samples is None else min(stop, first + samples))
     widths = ((0, 0), (0, 0), (0, max((samples or 0) - (stop - first), 0)))
     starttime = block.starttime + first / block.sampling_rate_hz
