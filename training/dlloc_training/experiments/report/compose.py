@@ -12,7 +12,7 @@ from ..reading import ExperimentFile
 from . import curveplots, dependence, errorplots, tables, texts
 from .dependence import Dependence
 from .document import Block, Document, Picture, Section, Table
-from .mapplot import error_map
+from .mapplot import MOST_MAPS, error_map
 from .papertable import paper_table
 from .plots import Look, heading, looks
 from .regional import quarter_table
@@ -84,7 +84,7 @@ def _set(experiment: ExperimentFile, results: Results, scores: Scores, name: str
         blocks += _pictures(
             f"map-{name}", error_map(experiment, full, name),
             f"{title}: arrows from the true epicentre (dot) to the answer, coloured by the error of depth; triangles: "
-            "stations; dashed: the region.",
+            "stations; dashed: the region." + (f" The first {MOST_MAPS} networks." if len(full) > MOST_MAPS else ""),
         )  # fmt: skip
         blocks += _given(quarter_table(results, scores, name, experiment.region.frame))
     return Section(set_title(name)[:1].upper() + set_title(name)[1:], tuple(blocks))

@@ -28,13 +28,13 @@ def facts(experiment: ExperimentFile, results: Results, today: datetime.date) ->
     found = {
         "experiment": f"{experiment.path.name}, seed {experiment.seed}",
         "written": f"{today.isoformat()} by dlloc_training {__version__}",
-        "stations": f"{len(experiment.stations)}" + (f"; {source}" if source else ""),
+        "stations": f"{len(experiment.stations)}" + (f"; {source.strip()}" if source else ""),
         "region": f"latitude {region.south:g} to {region.north:g}, longitude {region.west:g} to {region.east:g} "
         f"degrees, {region.top_km:g} to {region.bottom_km:g} km below sea level",
     }
     earth = experiment.settings["earth"].get("source", "")
     if earth:
-        found["earth model"] = earth
+        found["earth model"] = earth.strip()
     trained = [f"{len(events.depth_km)} {kind}" for kind, events in results.training.items()]
     if trained:
         found["training events"] = ", ".join(trained)
@@ -81,7 +81,7 @@ def splits(experiment: ExperimentFile, results: Results) -> tuple[str, ...]:
         paragraphs.append(
             "Recorded events are split by event, as the folder's split.csv has them, and some training events are held "
             "out. Errors are against the catalogue, whose own errors are in every figure."
-            + (f" Data: {source}." if source else "")
+            + (f" Data: {source.strip().rstrip('.')}." if source else "")
         )
     return tuple(paragraphs)
 
