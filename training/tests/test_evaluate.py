@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from dlloc_training import __main__ as command_line
 from dlloc_training import answers, evaluate, scoreboard
-from dlloc_training.commands import evaluate as command
+from dlloc_training.commands.recorded import evaluate as command
 from dlloc_training.release import headline
 
 from seiscomp_dlloc.errors import SettingError
@@ -268,12 +268,13 @@ def test_the_report_is_markdown_and_json(report):
 
 
 def test_the_command_finds_its_arguments_and_says_what_is_wrong(tmp_path, capsys):
-    args = command_line.build_parser().parse_args(["evaluate", "--data", str(tmp_path), "--model", "nothing.onnx"])
+    asked = ["recorded", "evaluate", "--data", str(tmp_path), "--model", "nothing.onnx"]
+    args = command_line.build_parser().parse_args(asked)
     assert args.run is command.run
-    assert command_line.main(["evaluate", "--data", str(tmp_path), "--model", "nothing.onnx"]) == 2
+    assert command_line.main(asked) == 2
     assert "nothing.onnx" in capsys.readouterr().err
-    assert command_line.main(["evaluate", "--data", "x", "--model", "y", "--draws", "0"]) == 2
-    assert command_line.main(["evaluate", "--data", "x", "--model", "y", "-o", "z.json"]) == 2
+    assert command_line.main(["recorded", "evaluate", "--data", "x", "--model", "y", "--draws", "0"]) == 2
+    assert command_line.main(["recorded", "evaluate", "--data", "x", "--model", "y", "-o", "z.json"]) == 2
     assert "Markdown" in capsys.readouterr().err
 
 

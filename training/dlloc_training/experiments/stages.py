@@ -1,7 +1,7 @@
 """The stages of an experiment, from its file to its models: each takes what is done as it is and goes on from there."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from seiscomp_dlloc.formats.atomic import write_atomically
 
 from .drawing import draw_events
 from .evaluating import calibrate_sigmas, meta_of, predictions, save_training_truths, sets_of
-from .exporting import calibrated, export_network
+from .exporting import VERSION, calibrated, export_network
 from .fitting import Compute
+from .inputs import draft_passport
 from .materials import Materials
 from .plans import NetworkPlan, plans
 from .predictions import RECORDED_TEST, TEST
@@ -19,24 +20,27 @@ from .reading import ExperimentFile
 from .report import write_report
 from .report.summary import summarise
 from .synthesis import run_synthesis
-from .training import Fitted, load_fitted, network_folder, run_training
+from .training import Fitted, load_fitted, make_network, network_folder, run_training
+from .workers import cores
 
 RESOLVED = "settings.json"
 EVOLVING = (TEST, RECORDED_TEST)
 """Sets on which the estimate of every window is kept; of the others, the last one's."""
 
-STAGES = ("synthesize", "train", "search", "evaluate", "export")
-
 
 @dataclass(frozen=True)
 class Run:
-    """An experiment in its run folder. ``only``: names of networks, all where empty."""
+    """An experiment in its run folder. ``only``: names of networks, all where empty; ``workers`` and ``dask`` are those
+    of :func:`run_synthesis`.
+    """
 
     experiment: ExperimentFile
     folder: Path
     compute: Compute
     only: tuple[str, ...] = ()
-    workers: int = 1
+    workers: int | None = None
+    dask: str | None = None
+    version: str = VERSION
     say: Callable[[str], None] = print
 
     @property
@@ -52,7 +56,14 @@ class Run:
     def materials(self) -> Materials:
         """What networks are trained and measured on; synthesises what is missing."""
         self.keep_settings()
-        data = run_synthesis(self.experiment, self.folder, self.say, self.compute.progress)
+        data = run_synthesis(
+            self.experiment,
+            self.folder,
+            self.say,
+            self.compute.progress,
+            workers=cores() if self.workers is None else self.workers,
+            dask=self.dask,
+        )
         return Materials(self.experiment, self.folder, data, draw_events(self.experiment), self.compute.progress)
 
     def keep_settings(self) -> None:
@@ -99,16 +110,40 @@ def evaluate(run: Run) -> Path:
             predictions(materials, fitted, exact, settings, curve).save(folder / name / f"{which}.npz")
         meta_of(fitted).save(folder / name)
         run.say(f"{name}: evaluated")
-    return write_report(run.experiment, run.folder)
+    report = write_report(run.experiment, run.folder)
+    run.say(f"{report}")
+    return report
 
 
-def export(run: Run, version: str) -> list[Path]:
+def export(run: Run) -> list[Path]:
     """The stage ``export``: a model file of every trained network."""
     materials = run.materials()
     skill = summarise(run.experiment, run.folder)["networks"]
     made = []
     for name, fitted in trained(run, materials).items():
         calibrate_sigmas(materials, fitted)
-        made.append(export_network(materials, fitted, run.folder / "models", skill.get(name, {}), version))
+        made.append(export_network(materials, fitted, run.folder / "models", skill.get(name, {}), run.version))
         run.say(f"{made[-1]}")
     return made
+
+
+def run_stages(run: Run, stages: Sequence[str]) -> None:
+    """Run the stages in order; a search only where the file has that section, unless it is asked for alone.
+
+    Raises SettingError, before anything long begins, where the file does not allow one of them.
+    """
+    for plan in run.plans:
+        make_network(plan, draft_passport(run.experiment, plan.inputs, plan.image_head, plan.mask))
+    for stage in stages:
+        if stage == "search" and "search" not in run.experiment.settings and len(stages) > 1:
+            continue
+        run.say(f"== {stage}")
+        _STAGES[stage](run)
+
+
+_STAGES: dict[str, Callable[[Run], object]] = {
+    "synthesize": Run.materials,
+    "train": train,
+    "evaluate": evaluate,
+    "export": export,
+}

@@ -53,7 +53,7 @@ def make_network(plan: NetworkPlan, passport: Passport) -> Regressor | SlimFCN:
             return build(plan.kind, plan.settings, InputShape.of(passport, "window"), plan.outputs)
         network = build_image(plan.kind, plan.settings, InputShape.of(passport), passport.grid.shape)
         if not isinstance(network, SlimFCN):
-            raise SettingError("fcn is trained by `dlloc-train train-recorded --network full`; take slim here")
+            raise SettingError("fcn is trained by `dlloc-train recorded train --network full`; take slim here")
         return network
     except SettingError as error:
         raise SettingError(f"networks.{plan.name}: {error}") from error

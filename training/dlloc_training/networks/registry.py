@@ -105,7 +105,9 @@ def build(
         Branch(what.trunk(settings, input_shape, window), settings, input_shape.extras, len(group), outputs.uncertainty)
         for group in outputs.groups
     ]
-    return Regressor(branches, input_shape, window, outputs)
+    if settings.compression and input_shape.scale != "window":
+        raise SettingError(f"network {name}: compression needs motion scaled to each window's largest value")
+    return Regressor(branches, input_shape, window, outputs, settings.compression)
 
 
 IMAGE_NETWORKS: dict[str, type[NetworkSettings]] = {"fcn": FCNSettings, "slim": SlimSizes}

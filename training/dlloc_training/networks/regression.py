@@ -8,6 +8,7 @@ Where the input is longer than the window that the network sees, the estimate is
 :meth:`Regressor.curve` gives all of them, one per frame: the evolution of the estimate in Sugiyama et al. (2021).
 """
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -51,12 +52,20 @@ class Branch(nn.Module):
 class Regressor(ParameterUnits):
     """Arrays of :class:`InputShape` to standardised estimates (batch, parameter, 2): mean, log sigma.
 
-    ``window``: frames that the network sees at once. Each branch answers one group of ``outputs``. Branches share no
+    ``window``: frames that the network sees at once. ``compression`` c: motion m, scaled to the window's largest value,
+    enters as log(1 + c |m|) / log(1 + c) with its sign; 0: as it is (needs the scale ``window``). Each branch answers one group of ``outputs``. Branches share no
     weight, so training them together with an optimiser that works weight by weight (Adam) is training them apart, as
     long as gradients are not clipped by their common norm.
     """
 
-    def __init__(self, branches: Sequence[Branch], shape: InputShape, window: int, outputs: Outputs):
+    def __init__(
+        self,
+        branches: Sequence[Branch],
+        shape: InputShape,
+        window: int,
+        outputs: Outputs,
+        compression: float = 0.0,
+    ):
         windows = shape.shape[0] - window + 1 if shape.kind == "snapshots" else 1
         if window < 1 or windows < 1:
             raise SettingError(f"network setting window_frames: {window} does not fit {shape.shape[0]} frames")
@@ -64,6 +73,7 @@ class Regressor(ParameterUnits):
         if len(branches) != len(outputs.groups):
             raise ValueError(f"{len(branches)} branches for {len(outputs.groups)} groups of parameters")
         self.branches, self.input_shape, self.window = nn.ModuleList(branches), shape, window
+        self.compression = compression
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -88,10 +98,17 @@ class Regressor(ParameterUnits):
             motion = stacked[:, :share]
             peak = motion.abs().flatten(1).amax(1, keepdim=True).clamp_min(TINY)
             motion = motion / peak.reshape(-1, *[1] * (stacked.dim() - 1))
+            motion = self._compressed(motion)
             stacked = torch.cat([motion, stacked[:, share:]], 1)
             extras.append(torch.where(peak > TINY, torch.log10(peak), torch.zeros_like(peak)))
         joined = torch.cat(extras, 1) if extras else None
         return torch.cat([branch(stacked, joined) for branch in self.branches], 1)
+
+    def _compressed(self, motion: torch.Tensor) -> torch.Tensor:
+        """Motion between -1 and 1 on a logarithmic scale, so that weak first breaks show beside strong S waves."""
+        if not self.compression:
+            return motion
+        return torch.sign(motion) * torch.log1p(self.compression * motion.abs()) / math.log1p(self.compression)
 
     def forward(self, *arrays: torch.Tensor) -> torch.Tensor:
         """(batch, parameter, 2) from the last window; arrays as ``input_names`` says, the batch first."""
@@ -145,11 +162,11 @@ def join(networks: Sequence[Regressor]) -> Regressor:
     """Networks that were trained apart, each for parameters of its own, as one. They keep weights and temperatures."""
     first = networks[0]
     for other in networks[1:]:
-        if other.input_shape != first.input_shape or other.window != first.window:
-            raise SettingError("networks can be joined only where they take the same input and window")
+        if (other.input_shape, other.window, other.compression) != (first.input_shape, first.window, first.compression):
+            raise SettingError("networks can be joined only where they take the same input, window and compression")
     outputs = Outputs(tuple(group for network in networks for group in network.outputs.groups))
     branches = [cast(Branch, branch) for network in networks for branch in network.branches]
-    joined = Regressor(branches, first.input_shape, first.window, outputs)
+    joined = Regressor(branches, first.input_shape, first.window, outputs, first.compression)
     for name in ("mean", "scale", "temperature"):
         getattr(joined, name).copy_(torch.cat([getattr(network, name) for network in networks]))
     return joined

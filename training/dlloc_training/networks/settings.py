@@ -59,12 +59,14 @@ class NetworkSettings:
 class HeadSettings(NetworkSettings):
     """What stands between the features and the parameters.
 
-    ``dense_layers`` fully connected layers of ``nodes`` each, then dropout, then the last layer.
+    ``dense_layers`` fully connected layers of ``nodes`` each, then dropout, then the last layer. ``compression``: of
+    the motion that goes in, see :class:`~.regression.Regressor`.
     """
 
     dense_layers: int = bounded(1, 0, 3, search=(0, 3))
     nodes: int = bounded(128, 1, 4096, log=True, search=(50, 1000))
     dropout: float = bounded(0.5, 0.0, 0.5, search=(0.0, 0.5))
+    compression: float = bounded(0.0, 0.0, 1e5)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
     import numpy as np
 
-    from ..earth import central_oklahoma
-    from ..greens import strain_table
+    from ...earth import central_oklahoma
+    from ...greens import strain_table
 
     args.output.mkdir(parents=True, exist_ok=True)
     for k in range(args.number):
