@@ -165,7 +165,10 @@ class Augmenter:
         # Records must not all begin at one time before the event: their beginning would be a clock
         spare = max(int((record.origin_s - _QUIET_S) * record.rate_hz), 0)
         begun = cut_in(example, int(rng.integers(spare + 1)), record.rate_hz)
-        made = replace(record, data=begun.data, valid=begun.valid, origin_s=begun.first_break_s)
+        pick = record.first_pick_s
+        if pick is not None:
+            pick += begun.first_break_s - record.origin_s
+        made = replace(record, data=begun.data, valid=begun.valid, origin_s=begun.first_break_s, first_pick_s=pick)
         return Drawn(made, kind, second, int(lost.sum()))
 
     def anchor_error(self, rng: np.random.Generator) -> tuple[bool, float]:

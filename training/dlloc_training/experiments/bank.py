@@ -61,16 +61,18 @@ class Bank:
         return out
 
 
-def exact_input(windows: Windows, record: Record, names: Sequence[str]) -> tuple[list[NDArray[np.float32]], FloatArray]:
-    """Arrays of an unaugmented record as inference would see them, and its targets (5,).
+def exact_input(
+    windows: Windows, record: Record, names: Sequence[str]
+) -> tuple[list[NDArray[np.float32]], FloatArray, bool]:
+    """Arrays of an unaugmented record as inference would see them, its targets (5,), and whether the plugin answers.
 
-    The anchor is the plugin's own, or the predicted one where the plugin finds no event.
+    Where the plugin finds no first break it gives no answer; the window is then the predicted one.
     """
     conditioned = windows.conditioned(record)
     found = windows.anchor(conditioned, record)
     built = windows.at(conditioned, windows.predicted_anchor(record) if found is None else found)
     arrays = [np.asarray(built.arrays[name], np.float32) for name in names]
-    return arrays, targets_of(record, windows, built.starttime)
+    return arrays, targets_of(record, windows, built.starttime), found is not None
 
 
 def targets_of(record: Record, windows: Windows, start_s: float) -> FloatArray:

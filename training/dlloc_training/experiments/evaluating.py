@@ -67,6 +67,7 @@ def calibrate_sigmas(materials: Materials, fitted: Fitted) -> None:
     answers = answer(fitted, exact)
     columns = [TARGETS.index(each) for each in answers.names]
     residuals = answers.mean[:, -1] - exact.targets[:, columns]
+    residuals[~exact.answered] = np.nan
     groups = [[answers.names.index(each) for each in ("x", "y") if each in answers.names]]
     groups += [[k] for k, each in enumerate(answers.names) if each not in ("x", "y")]
     known = [group for group in groups if group and np.isfinite(residuals[:, group]).any()]
@@ -144,6 +145,8 @@ def predictions(
     answers = answer(fitted, exact, settings, curve)
     order = [name for name in PARAMETERS if name in answers.names]
     columns = [answers.names.index(name) for name in order]
+    answers.mean[~exact.answered] = np.nan
+    answers.sigma[~exact.answered] = np.nan
     truths = [record.truth for record in exact.records]
     places = np.array([record.truth.local(fitted.passport.frame) for record in exact.records]).reshape(-1, 3)
     nearest, _ = cKDTree(training_places(materials, fitted.plan)).query(places)

@@ -39,13 +39,17 @@ MAIN = {"images": "snapshots", "stations": "waveforms"}
 
 @dataclass(frozen=True)
 class ExactSet:
-    """Events as inference would see them: arrays (event, ...) by name, targets (event, 5), what is known of each."""
+    """Events as inference would see them: arrays (event, ...) by name, targets (event, 5), what is known of each.
+
+    ``answered`` (event,): False where the plugin finds no first break and so gives no answer.
+    """
 
     arrays: dict[str, NDArray[np.float32]]
     targets: FloatArray
     records: tuple[Record, ...]
     snr: FloatArray
     lost: NDArray[np.int64]
+    answered: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -160,7 +164,7 @@ class Materials:
         augmenter = self.augmenter(inputs, source, self.records(inputs, base))
         windows, names = self.windows(inputs), self._passport(inputs).representation["inputs"]
         arrays: dict[str, list[NDArray[np.float32]]] = {each: [] for each in names}
-        targets, records, ratios, gone = [], [], [], []
+        targets, records, ratios, gone, answered = [], [], [], [], []
         events = range(len(augmenter.records))
         for event in tqdm(events, desc=f"{name}, {inputs}", leave=False, disable=None if self.progress else True):
             # The same noise in every set and for every kind of input
@@ -173,7 +177,8 @@ class Materials:
                 away = np.zeros(len(record.live), bool)
                 away[rng.choice(live, min(lost, max(len(live) - 1, 0)), replace=False)] = True
                 record = record.without(away)
-            made, target = exact_input(windows, record, names)
+            made, target, there = exact_input(windows, record, names)
+            answered.append(there)
             for each, values in zip(names, made, strict=True):
                 arrays[each].append(values)
             targets.append(target)
@@ -186,4 +191,5 @@ class Materials:
             tuple(records),
             np.array(ratios),
             np.array(gone, np.int64),
+            np.array(answered, bool),
         )

@@ -8,7 +8,7 @@ of the test are read where they are asked for, and nowhere else.
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -43,7 +43,7 @@ _SHORTER_PERCENT = 20.0  # so many of the events may be too short for the bank o
 class RecordedRecord(Record):
     """A recorded event. ``quiet_s``: seconds from sample 0 on that end before the event's first break."""
 
-    quiet_s: float
+    quiet_s: float = field(kw_only=True)
 
 
 class RecordedSets:
@@ -157,6 +157,7 @@ def record_of(event: RecordedEvent, magnitude: float, samples: int | None = None
     part = slice(first, stop if samples is None else min(stop, first + samples))
     widths = ((0, 0), (0, 0), (0, max((samples or 0) - (stop - first), 0)))
     starttime = block.starttime + first / block.sampling_rate_hz
+    picks = sorted(pick.time for pick in trigger.picks if pick.used)
     return RecordedRecord(
         short_id(trigger),
         np.pad(block.data[..., part].astype(np.float32), widths),
@@ -164,7 +165,8 @@ def record_of(event: RecordedEvent, magnitude: float, samples: int | None = None
         block.sampling_rate_hz,
         trigger.time - starttime,
         Truth(trigger.latitude, trigger.longitude, trigger.depth_km, magnitude),
-        max(_quiet_until(trigger) - starttime, 0.0),
+        picks[0] - starttime if picks else None,
+        quiet_s=max(_quiet_until(trigger) - starttime, 0.0),
     )
 
 

@@ -28,6 +28,7 @@ class Record:
     """Ground velocity ``data`` (3, station, sample) in m/s, components Z, N, E, stations in the experiment's order.
 
     ``valid`` (3, station, sample): where observed; data is 0 elsewhere. ``origin_s``: origin time in s after sample 0.
+    ``first_pick_s``: the earliest pick of whoever triggered, s after sample 0; None without picks.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Record:
     rate_hz: float
     origin_s: float
     truth: Truth
+    first_pick_s: float | None = None
 
     @property
     def live(self) -> NDArray[np.bool_]:

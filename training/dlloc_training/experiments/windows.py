@@ -46,7 +46,12 @@ class Windows:
         return build(Window(conditioned, passport.stations, (), start, self.travel_times), passport)
 
     def anchor(self, conditioned: Conditioned, record: Record) -> float | None:
-        """Where the plugin finds the first break, knowing of a trigger at the origin time; None where it finds none."""
+        """Where the plugin finds the first break, knowing of a trigger at the origin time with the first pick, if any.
+
+        None where it finds none.
+        """
+        if record.first_pick_s is not None:
+            return record.first_pick_s
         try:
             return first_break(conditioned, Trigger(record.name, record.origin_s)).time
         except NoEventFound:
