@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dlloc_training.__main__ import main
 from dlloc_training.experiments import synthesis, workers
+from dlloc_training.experiments.dataset import DatasetWriter
 from dlloc_training.experiments.drawing import draw_events
 from dlloc_training.experiments.reading import ExperimentFile, read_experiment
 from dlloc_training.experiments.synthesis import DATASET, Batch, TableTask, make_batch, make_table, run_synthesis
@@ -129,9 +132,17 @@ def test_a_local_dask_cluster_makes_the_same_file(experiment: ExperimentFile, tm
     assert digest(tmp_path / "one") == digest(tmp_path / "dask")
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A scheduler and two workers, each a process of its own."""
+
+    address: str
+    scheduler: "subprocess.Popen[bytes]"
+    workers: list["subprocess.Popen[bytes]"]
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
-    """A scheduler and two workers, each a process of its own: its address, and the workers."""
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     pytest.importorskip("distributed")
     path = os.pathsep.join(entry for entry in sys.path if entry)
     env = {**os.environ, "PYTHONPATH": path}
@@ -145,35 +156,55 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[bytes]
             return made
 
         options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(report)]
-        start("distributed.cli.dask_scheduler", *options)
+        scheduler = start("distributed.cli.dask_scheduler", *options)
         until = time.monotonic() + 60
         while not report.exists():
             assert time.monotonic() < until, (tmp_path / "log").read_text()
             time.sleep(0.1)
         options = ["--scheduler-file", str(report), "--no-nanny", "--nthreads", "1", "--no-dashboard"]
         pair = [start("distributed.cli.dask_worker", *options) for _ in range(2)]
-        yield json.loads(report.read_text())["address"], pair
+        yield Cluster(json.loads(report.read_text())["address"], scheduler, pair)
+
+
+@contextmanager
+def after_batches(number: int, act: Callable[[], object]) -> Iterator[list[int]]:
+    """Act once that many batches are written; gives the list that grows by one for each."""
+    made, count = DatasetWriter.write, list[int]()
+
+    def write(self: DatasetWriter, events: Any, velocity: Any) -> None:
+        made(self, events, velocity)
+        count.append(len(events))
+        if len(count) == number:
+            act()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatasetWriter, "write", write)
+        yield count
 
 
 @pytest.mark.slow
 def test_a_dask_cluster_by_its_address_loses_a_worker_and_makes_the_same_file(
-    experiment: ExperimentFile, tmp_path: Path, cluster: tuple[str, list["subprocess.Popen[bytes]"]]
+    experiment: ExperimentFile, tmp_path: Path, cluster: Cluster
 ) -> None:
     quiet(experiment, tmp_path / "one").close()
-    address, pair = cluster
-    made = synthesis.DatasetWriter.write
-    count = []
-
-    class Watched(synthesis.DatasetWriter):
-        def write(self, *arguments: object) -> None:
-            made(self, *arguments)  # type: ignore[arg-type]
-            count.append(1)
-            if len(count) == 2:
-                pair[0].kill()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthesis, "DatasetWriter", Watched)
+    address, pair = cluster.address, cluster.workers
+    with after_batches(2, pair[0].kill):
         assert main(["synthesize", str(experiment.path), "-o", str(tmp_path / "dask"), "--dask", address]) == 0
     assert pair[0].wait() != 0
     assert pair[1].poll() is None
+    assert digest(tmp_path / "one") == digest(tmp_path / "dask")
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_is_said_and_what_was_made_is_kept(
+    experiment: ExperimentFile, tmp_path: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet(experiment, tmp_path / "one").close()
+    command = ["synthesize", str(experiment.path), "-o", str(tmp_path / "dask")]
+    with after_batches(2, cluster.scheduler.kill):
+        assert main([*command, "--dask", cluster.address]) == 2
+    assert "Dask: the scheduler has gone" in capsys.readouterr().err
+    with after_batches(1, lambda: None) as count:
+        assert main([*command, "--workers", "1"]) == 0
+    assert len(count) < len(synthesis.batches(draw_events(experiment)))
     assert digest(tmp_path / "one") == digest(tmp_path / "dask")

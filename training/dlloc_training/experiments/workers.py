@@ -11,7 +11,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -171,11 +179,16 @@ class _DaskCluster(_Spread):
         self._executor = client.get_executor(pure=False)
 
     def _size(self) -> int:
-        return max(sum(map(int, self._client.nthreads().values())), 1)
+        try:
+            return max(sum(map(int, self._client.nthreads().values())), 1)
+        except (OSError, TimeoutError) as error:
+            raise self._gone() from error
 
     def _result(self, future: "Future[R]") -> R:
         try:
             return future.result()
+        except CancelledError as error:
+            raise self._gone() from error
         except self._lost as error:
             raise SettingError(
                 f"Dask: several workers died one after another at the same work (no memory?): {error}"
@@ -184,7 +197,10 @@ class _DaskCluster(_Spread):
             raise SettingError(f"Dask: a worker lacks a module ({error}): install dlloc_training there") from error
 
     def _renew(self) -> None:
-        raise SettingError("Dask: the cluster has gone; what was made so far is kept")
+        raise self._gone()
+
+    def _gone(self) -> SettingError:
+        return SettingError("Dask: the scheduler has gone; what was made so far is kept: the same command goes on")
 
 
 @contextmanager
