@@ -20,7 +20,8 @@ class NetworkPlan:
     """One network of an experiment. ``kind``: its name in the registry, ``settings`` go there; ``outputs`` say nothing
     where it returns a location image. ``lost``: whether it is trained on windows with stations cut out.
     ``events_share``, ``node_stride``: a part of the training events; every so-manyth node along each side of the grid.
-    ``data``: which training events; ``start``: the network whose weights are the first ones.
+    ``data``: which training events; ``start``: the network whose weights are the first ones; ``searched``: its settings
+    are the best of the search.
     """
 
     name: str
@@ -35,6 +36,7 @@ class NetworkPlan:
     node_stride: int
     data: Literal["theoretical", "recorded", "both"]
     start: str | None
+    searched: bool
     epochs: int
     windows_per_epoch: int
     batch: int
@@ -70,6 +72,8 @@ def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
             )
         if plan.data != "theoretical" and "recorded" not in experiment.settings:
             raise SettingError(f"{experiment.path}: networks.{plan.name}.data: there is no section recorded")
+        if plan.searched and experiment.settings.get("search", {}).get("network") != plan.name:
+            raise SettingError(f"{experiment.path}: networks.{plan.name}.searched: no section search is about it")
         before.add(plan.name)
     return made
 
@@ -113,6 +117,7 @@ def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> Network
         row.get("node_stride", 1),
         row.get("data", "theoretical"),
         row.get("start"),
+        row.get("searched", False),
         common.get("epochs", EPOCHS),
         common.get("windows_per_epoch", WINDOWS_PER_EPOCH),
         common.get("batch", BATCH),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seiscomp_dlloc.errors import SettingError
@@ -19,6 +19,8 @@ from .predictions import RECORDED_TEST, TEST
 from .reading import ExperimentFile
 from .report import write_report
 from .report.summary import summarise
+from .search import BEST, SEARCH, read_best
+from .searching import search_network
 from .synthesis import run_synthesis
 from .training import Fitted, load_fitted, make_network, network_folder, run_training
 from .workers import cores
@@ -51,7 +53,13 @@ class Run:
         if unknown:
             known = ", ".join(plan.name for plan in every)
             raise SettingError(f"{self.experiment.path}: no network {', '.join(unknown)}; known are {known}")
-        return tuple(plan for plan in every if not self.only or plan.name in self.only)
+        return tuple(self._searched(plan) for plan in every if not self.only or plan.name in self.only)
+
+    def _searched(self, plan: NetworkPlan) -> NetworkPlan:
+        """The plan with what a search has found, where there was one."""
+        if not (plan.searched and (self.folder / SEARCH / BEST).exists()):
+            return plan
+        return replace(plan, settings=read_best(self.folder).settings, searched=False)
 
     def materials(self) -> Materials:
         """What networks are trained and measured on; synthesises what is missing."""
@@ -77,8 +85,18 @@ class Run:
         write_atomically(self.folder / RESOLVED, (json.dumps(document, indent=1) + "\n").encode())
 
 
+def search(run: Run) -> None:
+    """The stage ``search``."""
+    best = search_network(run.materials(), run.compute)
+    count = sum(best.trials.values())
+    run.say(f"trial {best.trial} of {count} is best: RMSE of {best.value:.3f} training standard deviations")
+
+
 def train(run: Run) -> dict[str, Fitted]:
     """The stage ``train``."""
+    for plan in run.plans:
+        if plan.searched:
+            raise SettingError(f"networks.{plan.name}.searched: there was no search in {run.folder} yet; search first")
     return run_training(run.materials(), run.plans, run.compute, run.say)
 
 
@@ -143,6 +161,7 @@ def run_stages(run: Run, stages: Sequence[str]) -> None:
 
 _STAGES: dict[str, Callable[[Run], object]] = {
     "synthesize": Run.materials,
+    "search": search,
     "train": train,
     "evaluate": evaluate,
     "export": export,

@@ -1,0 +1,88 @@
+"""A search whose trials are networks of an experiment, trained on a part of its events."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seiscomp_dlloc.errors import SettingError
+
+from ..networks.registry import entry
+from ..networks.regression import Regressor
+from .fitting import Compute
+from .materials import Materials
+from .plans import NetworkPlan, plan_of
+from .search import SEARCH, Best, Space, run_search
+from .training import held_out_of, train_network
+
+EPOCHS, EVENTS_SHARE = 10, 0.25
+"""Of a trial, where the section does not say."""
+
+
+def search_network(materials: Materials, compute: Compute) -> Best:
+    """The stage ``search``: settings of the network that the section names, by its errors on held-out events.
+
+    What the network's table sets stays where it is not in the space that is searched. Raises SettingError without the
+    section, and for networks of location images.
+    """
+    experiment = materials.experiment
+    if "search" not in experiment.settings:
+        raise SettingError(f"{experiment.path}: search: the section is missing")
+    wanted = experiment.settings["search"]
+    plan = plan_of(experiment, wanted["network"])
+    if plan.image_head:
+        raise SettingError(f"{experiment.path}: search.network: {plan.kind} has no settings to search")
+    smaller = replace(
+        plan, epochs=wanted.get("epochs", EPOCHS), events_share=wanted.get("events_share", EVENTS_SHARE), start=None
+    )
+    place = materials.folder / SEARCH
+    place.mkdir(parents=True, exist_ok=True)
+    quiet = replace(compute, progress=False)
+
+    def train(settings: dict[str, Any], report: Callable[[int, float], None]) -> dict[str, float]:
+        with tempfile.TemporaryDirectory(dir=place, prefix="trial-") as folder:
+            return _errors(materials, replace(smaller, settings=settings), Path(folder), quiet, report)
+
+    about = {"epochs": smaller.epochs, "events_share": smaller.events_share, "windows": materials.data.header}
+    return run_search(
+        Space(plan.kind, _pixels(materials, plan), _fixed(plan)),
+        materials.folder,
+        train,
+        wanted["trials"],
+        experiment.seed,
+        storage=wanted.get("storage"),
+        name=f"{experiment.name}-{plan.name}",
+        about=about,
+        progress=compute.progress,
+    )
+
+
+def _fixed(plan: NetworkPlan) -> dict[str, Any]:
+    """Settings of the network's table that the search leaves alone."""
+    searched = {item.name for item in fields(entry(plan.kind).settings) if item.metadata.get("search") is not None}
+    return {name: value for name, value in plan.settings.items() if name not in searched}
+
+
+def _pixels(materials: Materials, plan: NetworkPlan) -> tuple[int, int] | None:
+    if plan.inputs != "images":
+        return None
+    what = materials.passport(plan).representation
+    return int(what["rows"]), int(what["columns"])
+
+
+def _errors(
+    materials: Materials, plan: NetworkPlan, folder: Path, compute: Compute, report: Callable[[int, float], None]
+) -> dict[str, float]:
+    """RMSE of each parameter on held-out events, in standard deviations of the training events."""
+    fitted = train_network(materials, plan, folder, compute, report=report)
+    network = fitted.network
+    assert isinstance(network, Regressor)
+    held_out = held_out_of(materials, plan, fitted.passport)
+    with torch.inference_mode():
+        mean = network.predict(*held_out.arrays).mean
+    ratio = ((mean - held_out.targets) / network.scale).double().numpy()
+    return dict(zip(network.outputs.names, np.sqrt(np.nanmean(ratio**2, axis=0)).tolist(), strict=True))
