@@ -147,7 +147,7 @@ class Augmenter:
             kind = TWO_EVENTS
             other = self.records[int(rng.integers(len(self.records)))]
             late = round((rng.uniform(*_SECOND_S) + record.origin_s - other.origin_s) * record.rate_hz)
-            beside = Example(_fitted(other.data, data.shape), valid, np.zeros((0, 3)), 0.0)
+            beside = Example(of_length(other.data, data.shape[-1]), valid, np.zeros((0, 3)), 0.0)
             example = superposed(example, beside, late, 10.0 ** rng.uniform(*_SECOND_FACTOR))
             second = self._local(other)
         if self.clean or kind == NO_EVENT:
@@ -178,12 +178,11 @@ class Augmenter:
         return False, float(rng.uniform(-self.draws.shift_s, self.draws.shift_s))
 
 
-def _fitted(data: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """``data`` (..., n) cut or padded with zeros to the length of ``shape``."""
-    wanted = shape[-1]
-    if data.shape[-1] >= wanted:
-        return data[..., :wanted]
-    return np.pad(data, [(0, 0)] * (data.ndim - 1) + [(0, wanted - data.shape[-1])])
+def of_length(data: NDArray[Any], samples: int) -> NDArray[Any]:
+    """``data`` (..., n) cut or padded with zeros to (..., ``samples``)."""
+    if data.shape[-1] >= samples:
+        return data[..., :samples]
+    return np.pad(data, [(0, 0)] * (data.ndim - 1) + [(0, samples - data.shape[-1])])
 
 
 def _with_gap(example: Example, draws: Draws, rate_hz: float, rng: np.random.Generator) -> Example:

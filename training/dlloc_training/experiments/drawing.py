@@ -89,9 +89,19 @@ def draw_events(experiment: ExperimentFile) -> MadeEvents:
     node = np.concatenate([node, np.full(len(off), -1)])
     split = np.concatenate([split, np.full(len(off), SPLITS.index(OFF_NODE))])
 
-    count = len(places)
-    least, largest = wanted["magnitude"]
-    magnitude = rng.uniform(least, largest, count)
+    return placed(rng, experiment, places, rng.uniform(*wanted["magnitude"], len(places)), node, split)
+
+
+def placed(
+    rng: np.random.Generator,
+    experiment: ExperimentFile,
+    places: FloatArray,
+    magnitude: FloatArray,
+    node: NDArray[np.int64],
+    split: NDArray[np.int64],
+) -> MadeEvents:
+    """Events at ``places`` (event, 3) latitude, longitude, depth, with the rest drawn as the experiment says."""
+    wanted, count = experiment.settings["events"], len(places)
     low, high = wanted.get("stress_drop_mpa", STRESS_DROP_MPA)
     return MadeEvents(
         places[:, 0],

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from seiscomp_dlloc.decode import ImagePeak
 from seiscomp_dlloc.passport import Calibration
 from seiscomp_dlloc.resampling import resample
 from seiscomp_dlloc.snapshots import ENVELOPE_PASS, WAVEFORM_PASS
@@ -36,12 +37,12 @@ PEAK_RADIUS_NODES = 2.0
 
 @dataclass(frozen=True)
 class Answers:
-    """(event, window, parameter) mean and sigma; ``peak`` (event,) of location images, else NaN."""
+    """(event, window, parameter) mean and sigma; ``peaks`` (event,) of location images, else none."""
 
     names: tuple[str, ...]
     mean: FloatArray
     sigma: FloatArray
-    peak: FloatArray
+    peaks: tuple[ImagePeak, ...] = ()
 
 
 def sets_of(materials: Materials) -> tuple[str, ...]:
@@ -114,14 +115,13 @@ def answer(fitted: Fitted, exact: ExactSet, settings: Calibration | None = None,
                 sigmas.append(estimates.sigma.double().numpy())
         shape = (len(exact), -1, len(network.outputs.names))
         mean, sigma = (np.concatenate(part).reshape(shape) for part in (means, sigmas))
-        return Answers(network.outputs.names, mean, sigma, np.full(len(exact), np.nan))
+        return Answers(network.outputs.names, mean, sigma)
     made, used = images_of(fitted, exact.arrays["waveforms"]), settings or raw_calibration(fitted)
     readings = read(made, exact.targets[:, :3], fitted.passport.grid, used, image_kind(fitted))
     found = readings.errors_km + exact.targets[:, :3]
     covariances = np.array([peak.covariance_km2 for peak in readings.peaks])
     sigma = np.sqrt(np.einsum("kii->ki", covariances))
-    peak = np.array([each.peak for each in readings.peaks])
-    return Answers(("x", "y", "depth"), found[:, None], sigma[:, None], peak)
+    return Answers(("x", "y", "depth"), found[:, None], sigma[:, None], readings.peaks)
 
 
 def until_s(fitted: Fitted, windows: int) -> FloatArray:

@@ -25,6 +25,7 @@ from .trained import EventBatches
 # Its tips and hints about loaders' workers are not about this: the windows are in memory already
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
+warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
 
 LAST, BEST, CURVES = "last.ckpt", "best.ckpt", "metrics.csv"
 _WARM_UP_STEPS = 50
@@ -219,7 +220,9 @@ def fit_network(
         precision=compute.precision,  # type: ignore[arg-type]
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
-        gradient_clip_val=5.0,
+        # Weight by weight: by their common norm, branches that share none would act on each other
+        gradient_clip_val=1.0,
+        gradient_clip_algorithm="value",
         callbacks=[_Epochs(batches, seed), _Curves(folder / CURVES, report), keep],
         logger=False,
         enable_model_summary=False,

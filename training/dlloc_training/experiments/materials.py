@@ -157,6 +157,11 @@ class Materials:
             self._exact[key] = self._make_exact(inputs, name)
         return self._exact[key]
 
+    def noise_rng(self, name: str, event: int) -> np.random.Generator:
+        """What the noise of an event of a set is drawn with: the same for every kind of input."""
+        number = list(_SETS).index(name) if name in _SETS else 9
+        return np.random.default_rng([self.experiment.seed, 10, number, event])
+
     def _make_exact(self, inputs: Kind, name: str) -> ExactSet:
         lost = int(name.removeprefix(LOST_PREFIX)) if name.startswith(LOST_PREFIX) else 0
         base = TEST_SET if lost else name
@@ -167,10 +172,7 @@ class Materials:
         targets, records, ratios, gone, answered = [], [], [], [], []
         events = range(len(augmenter.records))
         for event in tqdm(events, desc=f"{name}, {inputs}", leave=False, disable=None if self.progress else True):
-            # The same noise in every set and for every kind of input
-            rng = np.random.default_rng(
-                [self.experiment.seed, 10, list(_SETS).index(base) if base in _SETS else 9, event]
-            )
+            rng = self.noise_rng(base, event)
             record = augmenter.noisy(rng, event)
             if lost:
                 live = np.flatnonzero(record.live)

@@ -136,6 +136,9 @@ def train_network(
     lightning_seed = seed * 1009 + sum(plan.name.encode())
     torch.manual_seed(lightning_seed)
     network = make_network(plan, passport)
+    # Convolutions run up to a half faster on CPUs with the channels innermost
+    solid = any(weight.dim() == 5 for weight in network.parameters())
+    network.to(memory_format=torch.channels_last_3d if solid else torch.channels_last)  # type: ignore[call-overload]
     batches = EventBatches(bank, rows, plan.windows_per_epoch, plan.batch, seed)
     steps = plan.epochs * len(batches)
     names = InputShape.of(passport).inputs

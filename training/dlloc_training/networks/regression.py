@@ -52,10 +52,10 @@ class Branch(nn.Module):
 class Regressor(ParameterUnits):
     """Arrays of :class:`InputShape` to standardised estimates (batch, parameter, 2): mean, log sigma.
 
-    ``window``: frames that the network sees at once. ``compression`` c: motion m, scaled to the window's largest value,
-    enters as log(1 + c |m|) / log(1 + c) with its sign; 0: as it is (needs the scale ``window``). Each branch answers one group of ``outputs``. Branches share no
-    weight, so training them together with an optimiser that works weight by weight (Adam) is training them apart, as
-    long as gradients are not clipped by their common norm.
+    ``window``: frames that the network sees at once. ``compression`` c: motion m, scaled to the window's largest
+    value, enters as log(1 + c |m|) / log(1 + c) with its sign; 0: as it is (needs the scale ``window``). Each branch
+    answers one group of ``outputs``. Branches share no weight, so training them together with an optimiser that works
+    weight by weight (Adam) is training them apart, as long as gradients are not clipped by their common norm.
     """
 
     def __init__(
