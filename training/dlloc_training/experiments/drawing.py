@@ -89,7 +89,8 @@ def draw_events(experiment: ExperimentFile) -> MadeEvents:
     node = np.concatenate([node, np.full(len(off), -1)])
     split = np.concatenate([split, np.full(len(off), SPLITS.index(OFF_NODE))])
 
-    return placed(rng, experiment, places, rng.uniform(*wanted["magnitude"], len(places)), node, split)
+    least, largest = wanted["magnitude"]
+    return placed(rng, experiment, places, rng.uniform(least, largest, len(places)), node, split)
 
 
 def placed(

@@ -37,12 +37,17 @@ _REACH_FRAMES = 8
 """Frames are interpolated from what lies so many frames around them; see the plugin's resampling."""
 
 
-def draft_passport(experiment: ExperimentFile, kind: Kind, image_head: bool = False, mask: bool = False) -> Passport:
+Widths = tuple[float | None, float | None]  # of labels, horizontally and in depth, km; None: as location_image says
+
+
+def draft_passport(
+    experiment: ExperimentFile, kind: Kind, image_head: bool = False, mask: bool = False, labels: Widths = (None, None)
+) -> Passport:
     """The passport of a model of this experiment that takes ``kind``, checked, with a head and a calibration to come.
 
     ``image_head``: the head is a location image of the section ``location_image``, else a vector. ``mask``: the model
-    takes the mask as well. Raises SettingError
-    naming the file where a section is missing or the settings do not go together.
+    takes the mask as well. Raises SettingError naming the file where a section is missing or the settings do not go
+    together.
     """
     settings = experiment.settings
     if "preprocessing" not in settings:
@@ -57,7 +62,7 @@ def draft_passport(experiment: ExperimentFile, kind: Kind, image_head: bool = Fa
         "network": {"kind": "fixed", "tolerance_km": _TOLERANCE_KM, "stations": [_row(s) for s in experiment.stations]},
         "preprocessing": _preprocessing(experiment, kind),
         "representation": _representation(experiment, kind, mask),
-        "head": _image_head(experiment) if image_head else _vector_head(experiment),
+        "head": _image_head(experiment, labels) if image_head else _vector_head(experiment),
         "region": _region(experiment),
         "min_stations": min(LEAST_STATIONS, len(experiment.stations)),
         "earth_model": {"kind": "layers", "layers": earth_layers(experiment.earth, experiment.surface_km)},
@@ -225,13 +230,22 @@ def _vector_head(experiment: ExperimentFile) -> dict[str, Any]:
     }
 
 
-def _image_head(experiment: ExperimentFile) -> dict[str, Any]:
-    grid, row = location_grid(experiment), experiment.settings["location_image"]
+def label_widths(experiment: ExperimentFile, labels: Widths = (None, None)) -> tuple[float, float]:
+    """Widths of a location image's labels, horizontally and in depth, km: one and a half cells where none is said."""
+    row = experiment.settings["location_image"]
+    horizontal = labels[0] or row.get("label_sigma_km", 1.5 * row["spacing_km"])
+    depth = labels[1] or row.get("label_sigma_depth_km", 1.5 * row["spacing_depth_km"])
+    return horizontal, depth
+
+
+def _image_head(experiment: ExperimentFile, labels: Widths) -> dict[str, Any]:
+    grid = location_grid(experiment)
+    horizontal, depth = label_widths(experiment, labels)
     names = ("latitude", "longitude", "x0_km", "y0_km", "z0_km", "dx_km", "dy_km", "dz_km", "nx", "ny", "nz")
     return {
         "kind": "volume",
         "measure": "density",
-        "label_sigma_km": row.get("label_sigma_km", 1.5 * row["spacing_km"]),
-        "label_sigma_depth_km": row.get("label_sigma_depth_km", 1.5 * row["spacing_depth_km"]),
+        "label_sigma_km": horizontal,
+        "label_sigma_depth_km": depth,
         "grid": {name: getattr(grid, name) for name in names},
     }

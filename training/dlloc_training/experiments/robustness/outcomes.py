@@ -1,0 +1,74 @@
+"""What a network made of every event in every condition: what the report reads, and nothing else."""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seiscomp_dlloc.errors import SettingError
+
+FloatArray = NDArray[np.float64]
+
+FOLDER = "robustness"
+"""In the run folder: NETWORK/SET.npz."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One network on one set. ``kinds``, ``labels``, ``groups``, ``at`` (condition,) say what went wrong and how far.
+
+    A row is one event in one condition: ``condition`` (row,) its index, ``names`` (row,) of the event; ``x_km``,
+    ``y_km``, ``depth_km`` (row,) answer minus truth, NaN without either; ``sigma_km`` (row,) the stated sigma of the
+    epicentre, root of the sum of the squares of both axes; ``peak`` (row,) of a location image; ``anchored``: whether
+    the plugin found a first break in the record; ``reason``: why the plugin would not stand by the answer, empty where
+    it would; ``snr``, the median over stations of peak over noise, and ``magnitude``, of the event as it was shown.
+    ``notes``: what could not be tested.
+    """
+
+    kinds: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    at: FloatArray
+    condition: NDArray[np.int64]
+    names: NDArray[np.str_]
+    x_km: FloatArray
+    y_km: FloatArray
+    depth_km: FloatArray
+    sigma_km: FloatArray
+    peak: FloatArray
+    anchored: NDArray[np.bool_]
+    reason: NDArray[np.str_]
+    snr: FloatArray
+    magnitude: FloatArray
+    notes: NDArray[np.str_]
+
+    @property
+    def epicentre_km(self) -> FloatArray:
+        """(row,) size of the epicentre's error."""
+        return np.asarray(np.hypot(self.x_km, self.y_km))
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """(row,): whether the plugin would stand by the answer."""
+        return np.asarray(self.reason == "")
+
+    def save(self, path: Path) -> None:
+        """Write as .npz, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".part")
+        with temporary.open("wb") as file:
+            arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+            np.savez_compressed(file, **arrays)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Outcomes":
+        """Read what :meth:`save` wrote; SettingError where it is something else."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(**{f.name: file[f.name] for f in fields(cls)})
+        except (OSError, KeyError, ValueError) as error:
+            raise SettingError(f"{path}: cannot be read as outcomes ({error}); evaluate again") from error
