@@ -4,9 +4,11 @@ The paper found its training bound by random reads; here each network reads its 
 of an experiment see the same ones.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .augmenting import NO_EVENT, Augmenter, Drawn
+from .dataset import cannot_write
 from .records import Record
 from .windows import Windows, signal_to_noise
 
@@ -146,25 +149,43 @@ def make_bank(
 
 
 def save_bank(path: Path, bank: Bank, header: Mapping[str, Any]) -> None:
-    """Write a bank, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a bank, whole or not at all. Raises SettingError where the disk is full or cannot be written."""
     temporary = path.with_name(path.name + ".part")
-    with h5py.File(temporary, "w") as file:
-        file.attrs.update(format=_FORMAT, format_version=_VERSION, header=json.dumps(dict(header), sort_keys=True))
-        for name, values in bank.arrays.items():
-            file.create_dataset(f"arrays/{name}", data=values, chunks=(1, *values.shape[1:]))
-        for name in ("peak", "targets", "second", "event", "kind", "lost", "snr"):
-            file[name] = getattr(bank, name)
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(temporary, "w") as file:
+            file.attrs.update(format=_FORMAT, format_version=_VERSION, header=json.dumps(dict(header), sort_keys=True))
+            for name, values in bank.arrays.items():
+                file.create_dataset(f"arrays/{name}", data=values, chunks=(1, *values.shape[1:]))
+            for name in ("peak", "targets", "second", "event", "kind", "lost", "snr"):
+                file[name] = getattr(bank, name)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # HDF5 raises RuntimeError where it cannot even close the file
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
 
 
 def load_bank(path: Path, header: Mapping[str, Any]) -> Bank | None:
     """The bank of ``path`` where it was made with the same ``header``; else None, and it is to be made anew."""
     if not path.exists():
         return None
-    with h5py.File(path, "r") as file:
-        if file.attrs.get("header") != json.dumps(dict(header), sort_keys=True):
-            return None
-        arrays = {name: values[()] for name, values in file["arrays"].items()}
-        rest = {name: file[name][()] for name in ("peak", "targets", "second", "event", "kind", "lost", "snr")}
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("header") != json.dumps(dict(header), sort_keys=True):
+                return None
+            arrays = {name: values[()] for name, values in file["arrays"].items()}
+            rest = {name: file[name][()] for name in ("peak", "targets", "second", "event", "kind", "lost", "snr")}
+    except (OSError, KeyError):
+        return None  # damaged: nothing is in it that cannot be made again
     return Bank(arrays, **rest)
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Of several processes that need the file ``path``, one makes it; the others wait here and find it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("w") as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -40,7 +40,7 @@ def staged(args: argparse.Namespace, stages: Sequence[str]) -> int:
     """Run the stages in order; 130 where the operator interrupts."""
     import torch
 
-    from .fitting import Compute
+    from .computing import Compute
     from .reading import read_experiment
     from .stages import Run, run_stages
 

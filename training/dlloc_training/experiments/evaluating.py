@@ -19,6 +19,7 @@ from ..networks.regression import Regressor
 from ..networks.sigma_calibration import calibrate
 from ..slim import Density
 from .bank import TARGETS
+from .choosing import kept_events, sources_of
 from .drawing import TRAIN
 from .materials import LOST_PREFIX, RECORDED, THEORETICAL, ExactSet, Materials
 from .meta import Meta
@@ -181,8 +182,9 @@ def training_truths(materials: Materials, data: str) -> dict[str, FloatArray]:
 def training_places(materials: Materials, plan: NetworkPlan) -> FloatArray:
     """(event, 3) x, y, depth in km of the events that a network was trained on."""
     found = []
-    for source in (THEORETICAL, RECORDED) if plan.data == "both" else (plan.data,):
-        row = training_truths(materials, source)
+    for source in sources_of(plan):
+        kept = kept_events(materials, plan, source)
+        row = {name: values[kept] for name, values in training_truths(materials, source).items()}
         x, y = materials.experiment.region.frame.to_local(row["latitude"], row["longitude"])
         found.append(np.stack([x, y, row["depth"]], axis=-1))
     return np.concatenate(found)

@@ -3,6 +3,7 @@
 import csv
 import logging
 import math
+import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from seiscomp_dlloc.formats.atomic import write_atomically
 from ..fit import SlimModule
 from ..networks.losses import loss as loss_of
 from ..networks.regression import Regressor
+from .computing import Compute, interruptible
 from .plans import NetworkPlan
 from .trained import EventBatches
 
@@ -37,17 +39,6 @@ class HeldOut:
 
     arrays: list[torch.Tensor]
     targets: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Compute:
-    """What Lightning trains on. ``devices`` processes of each of ``nodes`` machines."""
-
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    precision: str = "32-true"
-    progress: bool = True
 
 
 def _schedule(parameters: Any, plan: NetworkPlan, steps: int) -> dict[str, Any]:
@@ -136,10 +127,18 @@ class ImageFitting(SlimModule):
 
 
 class _Curves(Callback):
-    """Renews metrics.csv after each epoch; what was there of earlier epochs stays. Squares become their roots."""
+    """Renews metrics.csv after each epoch; what was there of earlier epochs stays. Squares become their roots.
+
+    ``seconds`` that an epoch took: a run that was stopped must not forget the time before.
+    """
 
     def __init__(self, path: Path, report: Any = None):
         self.path, self.report = path, report
+        self._began = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Begin to count."""
+        self._began = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """One more row."""
@@ -148,6 +147,7 @@ class _Curves(Callback):
         for name, value in values.items():
             root = name.startswith("square_")
             row[f"rmse_{name.removeprefix('square_')}" if root else name] = math.sqrt(value) if root else value
+        row["seconds"], self._began = time.monotonic() - self._began, time.monotonic()
         if trainer.is_global_zero:
             before = [r for r in _rows(self.path) if int(r["epoch"]) < trainer.current_epoch]
             names = list(row)
@@ -174,6 +174,11 @@ class _Epochs(Callback):
         torch.manual_seed(self.seed * 1_000_003 + trainer.current_epoch * 101 + trainer.global_rank)
 
 
+def seconds_of(folder: Path) -> float:
+    """How long the epochs of the network in ``folder`` took, in all runs together."""
+    return sum(float(row.get("seconds") or 0.0) for row in _rows(folder / CURVES))
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
@@ -195,7 +200,7 @@ def fit_network(
     """Train for the plan's epochs; returns the checkpoint of the epoch that did best on held-out events.
 
     A folder that holds a checkpoint is gone on with. ``report``: called with (epoch, RMSE of held-out events in
-    standardised units) after each epoch.
+    standardised units) after each epoch. Raises KeyboardInterrupt where the operator stops it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     previous = folder / LAST
@@ -212,12 +217,8 @@ def fit_network(
         enable_version_counter=False,
         save_on_train_epoch_end=True,
     )
-    trainer = lightning.Trainer(
+    trainer = compute.trainer(
         max_epochs=plan.epochs,
-        accelerator=compute.accelerator,
-        devices=compute.devices,
-        num_nodes=compute.nodes,
-        precision=compute.precision,  # type: ignore[arg-type]
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         # Weight by weight: by their common norm, branches that share none would act on each other
@@ -226,9 +227,9 @@ def fit_network(
         callbacks=[_Epochs(batches, seed), _Curves(folder / CURVES, report), keep],
         logger=False,
         enable_model_summary=False,
-        enable_progress_bar=compute.progress,
         default_root_dir=folder,
     )
     start = previous if previous.exists() else None
-    trainer.fit(module, loader, validation, ckpt_path=start, weights_only=False)
+    with interruptible():
+        trainer.fit(module, loader, validation, ckpt_path=start, weights_only=False)
     return folder / BEST

@@ -14,7 +14,7 @@ from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.passport import Passport
 
 from .augmenting import Augmenter, Draws
-from .bank import Bank, exact_input, load_bank, make_bank, save_bank
+from .bank import Bank, alone_with, exact_input, load_bank, make_bank, save_bank
 from .dataset import Dataset
 from .drawing import HELD_OUT, OFF_NODE, TEST, TRAIN, MadeEvents
 from .inputs import Kind, draft_passport
@@ -67,7 +67,8 @@ class Materials:
 
     def passport(self, plan: NetworkPlan) -> Passport:
         """The draft passport of a network."""
-        return draft_passport(self.experiment, plan.inputs, plan.image_head, plan.mask)
+        labels = plan.label_sigma_km, plan.label_sigma_depth_km
+        return draft_passport(self.experiment, plan.inputs, plan.image_head, plan.mask, labels)
 
     @cached_property
     def recorded(self) -> RecordedSets | None:
@@ -122,21 +123,24 @@ class Materials:
         """Augmented windows of the training events of a source, from the run folder where they are there."""
         key = (inputs, source)
         if key not in self._banks:
-            path = self.folder / "banks" / f"{inputs}_{source}.h5"
-            header = self._header(inputs, source)
-            bank = load_bank(path, header)
-            if bank is None:
-                number = 5 if source == THEORETICAL else 15
-                seed = (self.experiment.seed, number, 0 if inputs == "images" else 1)
-                per_event = self.experiment.settings.get("training", {}).get("windows", WINDOWS)
-                augmenter = self.augmenter(inputs, source, self.records(inputs, source))
-                names = self._passport(inputs).representation["inputs"]
-                bank = make_bank(self.windows(inputs), augmenter, names, per_event, seed, self.progress)
-                save_bank(path, bank, header)
+            path, header = self.folder / "banks" / f"{inputs}_{source}.h5", self.header(inputs, source)
+            with alone_with(path):
+                bank = load_bank(path, header)
+                if bank is None:
+                    bank = self._make_bank(inputs, source)
+                    save_bank(path, bank, header)
             self._banks[key] = bank
         return self._banks[key]
 
-    def _header(self, inputs: Kind, source: str) -> dict[str, Any]:
+    def _make_bank(self, inputs: Kind, source: str) -> Bank:
+        seed = (self.experiment.seed, 5 if source == THEORETICAL else 15, 0 if inputs == "images" else 1)
+        per_event = self.experiment.settings.get("training", {}).get("windows", WINDOWS)
+        augmenter = self.augmenter(inputs, source, self.records(inputs, source))
+        names = self._passport(inputs).representation["inputs"]
+        return make_bank(self.windows(inputs), augmenter, names, per_event, seed, self.progress)
+
+    def header(self, inputs: Kind, source: str) -> dict[str, Any]:
+        """What the windows of a source rest on."""
         document = {**self._passport(inputs).raw}
         for name in ("provenance", "head", "calibration"):
             document.pop(name)
@@ -174,9 +178,9 @@ class Materials:
         for event in tqdm(events, desc=f"{name}, {inputs}", leave=False, disable=None if self.progress else True):
             rng = self.noise_rng(base, event)
             record = augmenter.noisy(rng, event)
+            away = np.zeros(len(record.live), bool)
             if lost:
                 live = np.flatnonzero(record.live)
-                away = np.zeros(len(record.live), bool)
                 away[rng.choice(live, min(lost, max(len(live) - 1, 0)), replace=False)] = True
                 record = record.without(away)
             made, target, there = exact_input(windows, record, names)
@@ -186,7 +190,7 @@ class Materials:
             targets.append(target)
             records.append(record)
             ratios.append(signal_to_noise(windows.conditioned(record), record.origin_s + windows.p_travel_s(record)))
-            gone.append(lost)
+            gone.append(int(away.sum()))
         return ExactSet(
             {each: np.stack(values) for each, values in arrays.items()},
             np.array(targets).reshape(-1, 5),

@@ -21,7 +21,8 @@ class NetworkPlan:
     where it returns a location image. ``lost``: whether it is trained on windows with stations cut out.
     ``events_share``, ``node_stride``: a part of the training events; every so-manyth node along each side of the grid.
     ``data``: which training events; ``start``: the network whose weights are the first ones; ``searched``: its settings
-    are the best of the search.
+    are the best of the search. ``label_sigma_km``, ``label_sigma_depth_km``: width of the labels that location images
+    are taught with, None for that of the section ``location_image``.
     """
 
     name: str
@@ -43,6 +44,8 @@ class NetworkPlan:
     learning_rate: float
     weight_decay: float
     loss: LossSettings
+    label_sigma_km: float | None = None
+    label_sigma_depth_km: float | None = None
 
     @property
     def image_head(self) -> bool:
@@ -52,7 +55,8 @@ class NetworkPlan:
     def resolved(self) -> dict[str, Any]:
         """Everything that was settled, as JSON can hold it."""
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return document
+        widths = ("label_sigma_km", "label_sigma_depth_km")
+        return {name: value for name, value in document.items() if value is not None or name not in widths}
 
 
 def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
@@ -70,12 +74,27 @@ def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
             raise SettingError(
                 f"{experiment.path}: networks.{plan.name}.start: {plan.start!r} must stand before it in the file"
             )
+        if plan.start is not None and (other := _unlike(plan, next(p for p in made if p.name == plan.start))):
+            raise SettingError(
+                f"{experiment.path}: networks.{plan.name}.start: {plan.start!r} has other {other}: its weights "
+                "do not fit"
+            )
+        if plan.node_stride > 1 and ("grid" not in experiment.settings["events"] or plan.data == "recorded"):
+            raise SettingError(
+                f"{experiment.path}: networks.{plan.name}.node_stride: its training events lie on no grid"
+            )
         if plan.data != "theoretical" and "recorded" not in experiment.settings:
             raise SettingError(f"{experiment.path}: networks.{plan.name}.data: there is no section recorded")
         if plan.searched and experiment.settings.get("search", {}).get("network") != plan.name:
             raise SettingError(f"{experiment.path}: networks.{plan.name}.searched: no section search is about it")
         before.add(plan.name)
     return made
+
+
+def _unlike(plan: NetworkPlan, other: NetworkPlan) -> str:
+    """What of two networks differs so that one cannot take the other's weights, empty where nothing does."""
+    names = ["kind", "inputs", "mask", "outputs", *([] if plan.searched or other.searched else ["settings"])]
+    return ", ".join(name for name in names if getattr(plan, name) != getattr(other, name))
 
 
 def plan_of(experiment: ExperimentFile, name: str) -> NetworkPlan:
@@ -97,6 +116,11 @@ def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> Network
         raise SettingError(f"{where}.inputs: {kind} does not take {inputs}")
     if image_head and "outputs" in row:
         raise SettingError(f"{where}.outputs: {kind} returns a location image; leave it out")
+    if image_head and row.get("mask"):
+        raise SettingError(f"{where}.mask: {kind} takes no mask; leave it out")
+    for label in ("label_sigma_km", "label_sigma_depth_km"):
+        if not image_head and label in row:
+            raise SettingError(f"{where}.{label}: {kind} returns no location image; leave it out")
     try:
         outputs = Outputs(
             tuple(tuple(group) for group in row.get("outputs", [list(PARAMETERS)])), row.get("uncertainty", True)
@@ -124,4 +148,6 @@ def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> Network
         common.get("learning_rate", LEARNING_RATE),
         common.get("weight_decay", WEIGHT_DECAY),
         loss,
+        row.get("label_sigma_km"),
+        row.get("label_sigma_depth_km"),
     )

@@ -13,7 +13,7 @@ from seiscomp_dlloc.errors import SettingError
 
 from ..networks.registry import entry
 from ..networks.regression import Regressor
-from .fitting import Compute
+from .computing import Compute
 from .materials import Materials
 from .plans import NetworkPlan, plan_of
 from .search import SEARCH, Best, Space, run_search
@@ -41,7 +41,8 @@ def search_network(materials: Materials, compute: Compute) -> Best:
     )
     place = materials.folder / SEARCH
     place.mkdir(parents=True, exist_ok=True)
-    quiet = replace(compute, progress=False)
+    # A process for each trial: several share a search by its storage
+    quiet = replace(compute, progress=False, devices=1, nodes=1, strategy="auto")
 
     def train(settings: dict[str, Any], report: Callable[[int, float], None]) -> dict[str, float]:
         with tempfile.TemporaryDirectory(dir=place, prefix="trial-") as folder:

@@ -8,10 +8,10 @@ from pathlib import Path
 from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.formats.atomic import write_atomically
 
+from .computing import Compute
 from .drawing import draw_events
 from .evaluating import calibrate_sigmas, meta_of, predictions, save_training_truths, sets_of
 from .exporting import VERSION, calibrated, export_network
-from .fitting import Compute
 from .inputs import draft_passport
 from .materials import Materials
 from .plans import NetworkPlan, plans
@@ -19,6 +19,8 @@ from .predictions import RECORDED_TEST, TEST
 from .reading import ExperimentFile
 from .report import write_report
 from .report.summary import summarise
+from .robustness.running import run_robustness
+from .robustness.settings import robustness_of
 from .search import BEST, SEARCH, read_best
 from .searching import search_network
 from .synthesis import run_synthesis
@@ -119,15 +121,20 @@ def evaluate(run: Run) -> Path:
     materials = run.materials()
     folder = run.folder / "predictions"
     save_training_truths(materials, folder)
+    found = {}
     for name, fitted in trained(run, materials).items():
         calibrate_sigmas(materials, fitted)
         settings = calibrated(materials, fitted)
+        found[name] = fitted, settings
         for which in sets_of(materials):
             exact = materials.exact(fitted.plan.inputs, which)
             curve = which in EVOLVING
             predictions(materials, fitted, exact, settings, curve).save(folder / name / f"{which}.npz")
         meta_of(fitted).save(folder / name)
         run.say(f"{name}: evaluated")
+    wanted = robustness_of(run.experiment, plans(run.experiment))
+    if wanted is not None:
+        run_robustness(materials, wanted, found, run.folder, run.say)
     report = write_report(run.experiment, run.folder)
     run.say(f"{report}")
     return report
@@ -152,6 +159,7 @@ def run_stages(run: Run, stages: Sequence[str]) -> None:
     """
     for plan in run.plans:
         make_network(plan, draft_passport(run.experiment, plan.inputs, plan.image_head, plan.mask))
+    robustness_of(run.experiment, plans(run.experiment))
     for stage in stages:
         if stage == "search" and "search" not in run.experiment.settings and len(stages) > 1:
             continue

@@ -53,5 +53,6 @@ def filtered(data: NDArray[np.float32], rate_hz: float, settings: Preprocessing)
     if not settings.prefiltered:
         return data
     block = TraceBlock(np.arange(data.shape[1]), data.astype(np.float64), np.ones(data.shape, bool), rate_hz, 0.0)
-    moved = condition((block,), data.shape[1], replace(settings, prefiltered=False, warmup_s=0.0)).data
-    return np.ascontiguousarray(moved[..., : data.shape[-1]])
+    # At the data's own rate: the preprocessing changes it later, as for data from elsewhere
+    own = replace(settings, sampling_rate_hz=rate_hz, prefiltered=False, warmup_s=0.0)
+    return condition((block,), data.shape[1], own).data

@@ -15,14 +15,24 @@ class BankDataset(Dataset[list[torch.Tensor]]):
     """Batches of a bank: an index is an array of rows. Arrays in the order of ``names``, then targets of ``columns``.
 
     Windows without an event get the parameters of some other event, anew each time: what is right for them is to know
-    no more than the training events' mean and spread, and that is what the loss then teaches. With ``points`` the
-    targets are the hypocentres of the events in the window, (row, 2, 3), NaN where there is none.
+    no more than the training events' mean and spread, and that is what the loss then teaches. ``rows``: those that are
+    trained on, by default all; the other event is one of theirs. With ``points`` the targets are the hypocentres of
+    the events in the window, (row, 2, 3), NaN where there is none.
     """
 
-    def __init__(self, bank: Bank, names: Sequence[str], columns: Sequence[str], points: bool, seed: int):
+    def __init__(
+        self,
+        bank: Bank,
+        names: Sequence[str],
+        columns: Sequence[str],
+        points: bool,
+        seed: int,
+        rows: NDArray[np.int64] | None = None,
+    ):
         self.bank, self.names, self.points = bank, tuple(names), points
         self._columns = [TARGETS.index(name) for name in columns]
-        self._events, self._seed = np.flatnonzero(bank.kind != NO_EVENT), seed
+        rows = np.arange(len(bank)) if rows is None else rows
+        self._events, self._seed = rows[bank.kind[rows] != NO_EVENT], seed
 
     def __getitem__(self, rows: NDArray[np.int64]) -> list[torch.Tensor]:
         """Tensors of one batch."""

@@ -1,7 +1,6 @@
 """The stage ``train``: the networks of an experiment, one after the other, each in a folder of its own."""
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,16 @@ from ..networks.regression import Regressor
 from ..networks.shapes import InputShape
 from ..slim import SlimFCN
 from .bank import TARGETS, Bank
-from .drawing import TRAIN
-from .fitting import BEST, Compute, HeldOut, ImageFitting, VectorFitting, fit_network
+from .choosing import chosen_rows, sources_of
+from .computing import Compute, first_process
+from .fitting import BEST, LAST, HeldOut, ImageFitting, VectorFitting, fit_network, seconds_of
 from .machine import machine
-from .materials import MAIN, RECORDED, THEORETICAL, Materials
-from .plans import NetworkPlan
+from .materials import MAIN, THEORETICAL, Materials
+from .plans import NetworkPlan, plan_of
 from .predictions import HELD_OUT, RECORDED_HELD_OUT
 from .trained import BankDataset, EventBatches
 
-WEIGHTS, DONE = "network.pt", "done.json"
+WEIGHTS, DONE, SETTINGS = "network.pt", "done.json", "settings.json"
 
 
 @dataclass(frozen=True)
@@ -59,55 +59,6 @@ def make_network(plan: NetworkPlan, passport: Passport) -> Regressor | SlimFCN:
         raise SettingError(f"networks.{plan.name}: {error}") from error
 
 
-def chosen_rows(materials: Materials, plan: NetworkPlan) -> tuple[Bank, NDArray[np.int64]]:
-    """The windows that a network is trained on: the bank, and which of its rows."""
-    if plan.data == "both":
-        bank, rows = _joined(materials, plan)
-    else:
-        bank = materials.bank(plan.inputs, plan.data)
-        rows = np.arange(len(bank))
-    keep = np.ones(len(rows), bool) if plan.lost else bank.lost[rows] == 0
-    if plan.data == THEORETICAL:
-        keep &= _kept_events(materials, plan)[bank.event[rows]]
-    rows = rows[keep]
-    if not len(rows):
-        raise SettingError(f"networks.{plan.name}: no window is left to train on; raise training.windows")
-    return bank, rows
-
-
-def _joined(materials: Materials, plan: NetworkPlan) -> tuple[Bank, NDArray[np.int64]]:
-    first, second = (materials.bank(plan.inputs, source) for source in (THEORETICAL, RECORDED))
-    arrays = {name: np.concatenate([first.arrays[name], second.arrays[name]]) for name in first.arrays}
-    rest = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])
-        for name in ("peak", "targets", "second", "kind", "lost", "snr")
-    }
-    event = np.concatenate([first.event, second.event + first.event.max() + 1])
-    bank = Bank(arrays, event=event, **rest)
-    return bank, np.arange(len(bank))
-
-
-def _kept_events(materials: Materials, plan: NetworkPlan) -> NDArray[np.bool_]:
-    """(training event,): those of the plan's share and of its nodes."""
-    train = materials.events.of(TRAIN)
-    keep = np.ones(len(train), bool)
-    if plan.node_stride > 1:
-        grid = materials.experiment.settings["events"].get("grid")
-        if grid is None:
-            raise SettingError(f"networks.{plan.name}.node_stride: the experiment's events lie on no grid")
-        places = np.stack([materials.events.latitude, materials.events.longitude, materials.events.depth_km], axis=-1)[
-            train
-        ]
-        for column in places.T:
-            values = np.unique(np.round(column, 6))
-            keep &= np.searchsorted(values, np.round(column, 6) - 1e-9) % plan.node_stride == 0
-    if plan.events_share < 1.0:
-        order = np.random.default_rng([materials.experiment.seed, 11]).permutation(np.flatnonzero(keep))
-        keep = np.zeros(len(train), bool)
-        keep[order[: max(1, round(plan.events_share * len(order)))]] = True
-    return keep
-
-
 def held_out_of(materials: Materials, plan: NetworkPlan, passport: Passport) -> HeldOut:
     """Held-out events that a network is selected and calibrated on."""
     name = HELD_OUT if plan.data == THEORETICAL else RECORDED_HELD_OUT
@@ -125,12 +76,16 @@ def train_network(
     start: "Fitted | None" = None,
     report: Callable[[int, float], None] | None = None,
 ) -> Fitted:
-    """Train one network in ``folder``, or take it from there where it is done."""
+    """Train one network in ``folder``, go on where that was stopped, or take it from there where it is done.
+
+    Raises SettingError where what is there was made with other settings.
+    """
     seed, passport = materials.experiment.seed, materials.passport(plan)
     if (folder / DONE).exists():
         found = load_fitted(materials, plan, folder)
         if found is not None:
             return found
+    _keep_settings(materials, plan, passport, folder)
     bank, rows = chosen_rows(materials, plan)
     held_out = held_out_of(materials, plan, passport)
     lightning_seed = seed * 1009 + sum(plan.name.encode())
@@ -140,23 +95,22 @@ def train_network(
     solid = any(weight.dim() == 5 for weight in network.parameters())
     network.to(memory_format=torch.channels_last_3d if solid else torch.channels_last)  # type: ignore[call-overload]
     batches = EventBatches(bank, rows, plan.windows_per_epoch, plan.batch, seed)
+    batches.share = (0, compute.processes)
     steps = plan.epochs * len(batches)
     names = InputShape.of(passport).inputs
     if start is not None:
-        network.load_state_dict(start.network.state_dict())
+        _take_over(network, start, plan)
     if isinstance(network, Regressor):
         if start is None:
             network.fit_targets(_targets(bank, rows, plan), all_windows=True)
-        data = BankDataset(bank, names, plan.outputs.names, False, seed)
+        data = BankDataset(bank, names, plan.outputs.names, False, seed, rows)
         module: Any = VectorFitting(network, plan, held_out, seed, steps)
     else:
         head = passport.head
         widths = float(head["label_sigma_km"]), float(head["label_sigma_depth_km"])
-        data = BankDataset(bank, names, (), True, seed)
+        data = BankDataset(bank, names, (), True, seed, rows)
         module = ImageFitting(network, passport.grid, plan, held_out, widths, steps)
-    began = time.monotonic()
     best = fit_network(module, data, batches, len(held_out.targets), folder, plan, seed, compute, report)
-    seconds = time.monotonic() - began
     state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
     module.load_state_dict(state)
     network = module.network.eval()
@@ -174,12 +128,22 @@ def train_network(
         "lost": plan.lost,
         "events_share": plan.events_share,
         "node_stride": plan.node_stride,
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds_of(folder), 1),
         "machine": machine(),
     }
     fitted = Fitted(plan, passport, network, meta)
-    _save(fitted, folder)
+    if first_process():
+        _save(fitted, folder)
     return fitted
+
+
+def _take_over(network: torch.nn.Module, start: "Fitted", plan: NetworkPlan) -> None:
+    try:
+        network.load_state_dict(start.network.state_dict())
+    except RuntimeError as error:
+        raise SettingError(
+            f"networks.{plan.name}.start: the weights of {plan.start} do not fit; give both the same settings"
+        ) from error
 
 
 def _targets(bank: Bank, rows: NDArray[np.int64], plan: NetworkPlan) -> NDArray[np.float64]:
@@ -191,6 +155,32 @@ def _signature(plan: NetworkPlan, passport: Passport) -> dict[str, Any]:
     """What a trained network depends on, apart from the seismograms."""
     document = {key: value for key, value in passport.raw.items() if key not in ("provenance", "calibration")}
     return {"plan": plan.resolved(), "passport": document}
+
+
+def _keep_settings(materials: Materials, plan: NetworkPlan, passport: Passport, folder: Path) -> None:
+    """Write down what the training rests on before it begins; SettingError where what is there rests on other things.
+
+    Beside the plan and the passport: the windows, and the network that it starts from.
+    """
+    path = folder / SETTINGS
+    document = {
+        **_signature(plan, passport),
+        "windows": {source: materials.header(plan.inputs, source) for source in sources_of(plan)},
+        "start": plan_of(materials.experiment, plan.start).resolved() if plan.start else None,
+    }
+    if path.exists() and ((folder / LAST).exists() or (folder / DONE).exists()):
+        if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(document)):
+            raise _other_settings(plan, folder)
+    elif first_process():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def _other_settings(plan: NetworkPlan, folder: Path) -> SettingError:
+    return SettingError(
+        f"{folder}: was trained with other settings of networks.{plan.name} or its inputs; remove the folder, or "
+        "take another run folder"
+    )
 
 
 def _save(fitted: Fitted, folder: Path) -> None:
@@ -208,10 +198,9 @@ def load_fitted(materials: Materials, plan: NetworkPlan, folder: Path) -> Fitted
     document, passport = json.loads((folder / DONE).read_text("utf-8")), materials.passport(plan)
     meta = document.pop("meta")
     if document != json.loads(json.dumps(_signature(plan, passport))):
-        raise SettingError(
-            f"{folder}: was trained with other settings of networks.{plan.name} or its inputs; remove the folder, or "
-            "take another run folder"
-        )
+        raise _other_settings(plan, folder)
+    if (folder / SETTINGS).exists():
+        _keep_settings(materials, plan, passport, folder)
     network = make_network(plan, passport)
     network.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
     return Fitted(plan, passport, network.eval(), meta)
@@ -231,7 +220,10 @@ def run_training(
         folder = network_folder(materials.folder, plan.name)
         start = made.get(plan.start) if plan.start else None
         if plan.start and start is None:
-            raise SettingError(f"networks.{plan.name}.start: {plan.start} is not trained yet")
+            before = plan_of(materials.experiment, plan.start)
+            start = load_fitted(materials, before, network_folder(materials.folder, plan.start))
+            if start is None:
+                raise SettingError(f"networks.{plan.name}.start: {plan.start} is not trained yet; train it first")
         there = (folder / DONE).exists()
         made[plan.name] = train_network(materials, plan, folder, compute, start)
         say(f"{plan.name}: {'was trained already' if there else 'trained'} ({made[plan.name].meta['seconds']} s)")
