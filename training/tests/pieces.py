@@ -33,3 +33,7 @@ def refuse(number: int) -> int:
 def name_process(_: int) -> int:
     time.sleep(0.05)
     return os.getpid()
+
+
+def hunger(number: int) -> int:
+    raise MemoryError(number)

@@ -65,8 +65,15 @@ def events_done(folder: Path) -> int:
 
 
 def children(pid: int) -> set[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    return {int(line) for line in found.stdout.split()}
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rsplit(")", 1)[1].split()[1]
+        except OSError:
+            continue  # it has ended
+        if int(parent) == pid:
+            found.add(int(stat.parent.name))
+    return found
 
 
 def alive(pid: int) -> bool:

@@ -23,7 +23,7 @@ from dlloc_training.experiments.workers import workplace
 
 from seiscomp_dlloc.errors import SettingError
 
-from .pieces import die_always, die_once, double, name_process, refuse
+from .pieces import die_always, die_once, double, hunger, name_process, refuse
 from .test_experiment_synthesis import SMALL, quiet
 
 MANY = SMALL.replace("off_node = 3", "off_node = 200")
@@ -84,6 +84,9 @@ def test_work_that_kills_every_worker_is_given_up_after_the_others_had_their_tur
 def test_an_error_of_a_worker_is_the_runs() -> None:
     with workplace(2) as place, pytest.raises(SettingError, match="cannot be"):
         list(place.each(refuse, [1]))
+    for count in (1, 2):
+        with workplace(count) as place, pytest.raises(SettingError, match="no memory left"):
+            list(place.each(hunger, [1]))
     with pytest.raises(SettingError, match="--workers 0"), workplace(0):
         pass
 

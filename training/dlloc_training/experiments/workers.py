@@ -78,11 +78,20 @@ def workplace(workers: int = 1, dask: str | None = None) -> Iterator[Place]:
             pool.end()
 
 
+def _no_memory() -> SettingError:
+    return SettingError("no memory left: ask for fewer --workers, or shorter records; what was made so far is kept")
+
+
 class _Here:
     remote = False
 
     def each(self, function: Callable[[T], R], pieces: Sequence[T]) -> Generator[R, None, None]:
-        yield from map(function, pieces)
+        for piece in pieces:
+            try:
+                result = function(piece)
+            except MemoryError as error:
+                raise _no_memory() from error
+            yield result
 
 
 class _Spread:
@@ -107,12 +116,14 @@ class _Spread:
                 except BrokenExecutor:
                     broken = True
                     continue
+                except MemoryError as error:
+                    raise _no_memory() from error
                 del running[future]
                 deaths = 0
                 yield result
             if broken:
-                # Last in the queue, so that a piece that kills its workers keeps the others waiting least
-                waiting.extend(running.values())
+                # To the end and the other way round: a piece that kills its workers is not always first of its lot
+                waiting.extend(reversed(running.values()))
                 running.clear()
                 self._renew()
                 deaths += 1
