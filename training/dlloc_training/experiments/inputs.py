@@ -7,16 +7,14 @@ passport stands first, and export fills in what training has found out.
 import datetime
 from typing import Any, Literal
 
-import numpy as np
-
 from seiscomp_dlloc import __version__
 from seiscomp_dlloc.errors import ModelError, SettingError
-from seiscomp_dlloc.geometry import Grid
 from seiscomp_dlloc.passport import Passport, from_dict
 from seiscomp_dlloc.records import Station
 from seiscomp_dlloc.snapshots import ENVELOPE_PASS, WAVEFORM_PASS
 
 from ..earth import EarthModel
+from .areas import image_bounds, location_grid, region_box
 from .reading import ExperimentFile
 
 Kind = Literal["images", "stations"]
@@ -31,9 +29,8 @@ SAMPLES_STEP = 128
 """Windows of stations have a multiple of so many samples, which the slim network asks for."""
 
 LEAST_STATIONS = 5
-_REGION_MARGIN_KM = 1.0
 _TOLERANCE_KM = 0.2
-_REACH_FRAMES = 8
+_REACH_FRAMES = {"envelope": 8, "waveform": 19}
 """Frames are interpolated from what lies so many frames around them; see the plugin's resampling."""
 
 
@@ -63,7 +60,7 @@ def draft_passport(
         "preprocessing": _preprocessing(experiment, kind),
         "representation": _representation(experiment, kind, mask),
         "head": _image_head(experiment, labels) if image_head else _vector_head(experiment),
-        "region": _region(experiment),
+        "region": region_box(experiment),
         "min_stations": min(LEAST_STATIONS, len(experiment.stations)),
         "earth_model": {"kind": "layers", "layers": earth_layers(experiment.earth, experiment.surface_km)},
         "calibration": {"peak_threshold": 0.0, "covariance_scale": 1.0},
@@ -88,40 +85,6 @@ def earth_layers(model: EarthModel, surface_km: float) -> list[dict[str, float]]
     ]
 
 
-def location_grid(experiment: ExperimentFile) -> Grid:
-    """Grid of the location image: the region with a margin, nodes in the middle of cells."""
-    if "location_image" not in experiment.settings:
-        raise SettingError(f"{experiment.path}: location_image: the section is missing; slim and fcn need it")
-    row, region = experiment.settings["location_image"], experiment.region
-    step, step_z, margin = row["spacing_km"], row["spacing_depth_km"], row.get("margin_km", row["spacing_km"])
-    x, y = _corners(experiment)
-    width, height = np.ptp(x) + 2 * margin, np.ptp(y) + 2 * margin
-    # The slim network's image is refined from a coarser one three times over
-    nx, ny = (int(np.ceil(size / step / 8.0)) * 8 for size in (width, height))
-    nz = max(1, round((region.bottom_km - region.top_km) / step_z))
-    centre_x, centre_y = 0.5 * (x.min() + x.max()), 0.5 * (y.min() + y.max())
-    return Grid(
-        region.frame.latitude,
-        region.frame.longitude,
-        round(float(centre_x - 0.5 * step * (nx - 1)), 4),
-        round(float(centre_y - 0.5 * step * (ny - 1)), 4),
-        round(region.top_km + 0.5 * (region.bottom_km - region.top_km) / nz, 4),
-        step,
-        step,
-        (region.bottom_km - region.top_km) / nz,
-        nx,
-        ny,
-        nz,
-    )
-
-
-def _corners(experiment: ExperimentFile) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    region = experiment.region
-    latitudes = [region.south, region.south, region.north, region.north]
-    x, y = region.frame.to_local(latitudes, [region.west, region.east, region.west, region.east])
-    return np.asarray(x), np.asarray(y)
-
-
 def _row(station: Station) -> dict[str, Any]:
     return {
         "network": station.network,
@@ -134,14 +97,24 @@ def _row(station: Station) -> dict[str, Any]:
 
 def _preprocessing(experiment: ExperimentFile, kind: Kind) -> dict[str, Any]:
     row = experiment.settings["preprocessing"]
-    rate = row.get("sampling_rate_hz", experiment.settings["records"]["sampling_rate_hz"])
+    recorded = experiment.settings["records"]["sampling_rate_hz"]
+    rate = row.get("sampling_rate_hz", recorded)
+    if rate > recorded:
+        raise SettingError(
+            f"{experiment.path}: preprocessing.sampling_rate_hz: {rate:g} is above the {recorded:g} Hz of the records"
+        )
     low, _ = row["band_hz"]
     prefiltered = row.get("prefiltered", False)
     pretrigger, window = row["pretrigger_s"], row["window_s"]
     if kind == "images":
         images = experiment.settings["images"]
+        if images["frame_rate_hz"] > rate:
+            raise SettingError(
+                f"{experiment.path}: images.frame_rate_hz: {images['frame_rate_hz']:g} is above the sampling rate of "
+                f"{rate:g} Hz"
+            )
         pretrigger = images.get("pretrigger_s", 0.0)
-        window = (images["frames"] + _REACH_FRAMES) / images["frame_rate_hz"]
+        window = (images["frames"] + _REACH_FRAMES[images["quantity"]]) / images["frame_rate_hz"]
     samples = round(window * rate)
     if kind == "stations":
         samples = -(-samples // SAMPLES_STEP) * SAMPLES_STEP
@@ -180,43 +153,11 @@ def _representation(experiment: ExperimentFile, kind: Kind, mask: bool) -> dict[
         "frame_rate_hz": row["frame_rate_hz"],
         "rows": row.get("rows", ROWS),
         "columns": row.get("columns", COLUMNS),
-        "bounds": _bounds(experiment, row.get("margin_km", 0.0)),
+        "bounds": image_bounds(experiment, row.get("margin_km", 0.0)),
         "component": row.get("component", "Z"),
         "quantity": row["quantity"],
         "kernel": row["kernel"],
         "extrapolation": row.get("extrapolation", "kernel"),
-    }
-
-
-def _bounds(experiment: ExperimentFile, margin_km: float) -> dict[str, float]:
-    """The box of all stations and the region."""
-    frame = experiment.region.frame
-    x, y = _corners(experiment)
-    sx, sy = frame.to_local([s.latitude for s in experiment.stations], [s.longitude for s in experiment.stations])
-    x, y = np.concatenate([x, np.atleast_1d(sx)]), np.concatenate([y, np.atleast_1d(sy)])
-    latitude, longitude = frame.to_geographic(
-        [x.min() - margin_km, x.max() + margin_km], [y.min() - margin_km, y.max() + margin_km]
-    )
-    return {
-        "south": round(float(latitude[0]), 5),
-        "north": round(float(latitude[1]), 5),
-        "west": round(float(longitude[0]), 5),
-        "east": round(float(longitude[1]), 5),
-    }
-
-
-def _region(experiment: ExperimentFile) -> dict[str, Any]:
-    region = experiment.region
-    x, y = _corners(experiment)
-    latitude, longitude = region.frame.to_geographic(
-        [x.min() - _REGION_MARGIN_KM, x.max() + _REGION_MARGIN_KM],
-        [y.min() - _REGION_MARGIN_KM, y.max() + _REGION_MARGIN_KM],
-    )
-    return {
-        "latitude": [round(float(v), 5) for v in latitude],
-        "longitude": [round(float(v), 5) for v in longitude],
-        "depth_km": [region.top_km, region.bottom_km],
-        "magnitude": list(experiment.settings["events"]["magnitude"]),
     }
 
 
