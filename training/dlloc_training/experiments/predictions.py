@@ -1,14 +1,14 @@
 """What a network answered on a set of events, beside the truth: what evaluation reads, and nothing else."""
 
-import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seiscomp_dlloc.errors import SettingError
+
+from .npz import load_fields, save_fields
 
 FloatArray = NDArray[np.float64]
 
@@ -59,20 +59,11 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as file:
-            arrays: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
-            np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
+        save_fields(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read what :meth:`save` wrote; SettingError where it is something else."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                values = {f.name: file[f.name] for f in fields(cls)}
-        except (OSError, KeyError, ValueError) as error:
-            raise SettingError(f"{path}: cannot be read as predictions ({error}); evaluate again") from error
+        values = load_fields(path, cls)
         values["parameters"] = tuple(str(name) for name in values["parameters"])
         return cls(**values)

@@ -7,6 +7,7 @@ import numpy as np
 
 from seiscomp_dlloc.units import km_per_degree_latitude
 
+from ..inputs import label_widths
 from ..predictions import HELD_OUT, OFF_NODE, RECORDED_TEST, TEST
 from ..reading import ExperimentFile
 from . import curveplots, dependence, errorplots, tables, texts
@@ -17,6 +18,8 @@ from .papertable import paper_table
 from .plots import Look, heading, looks
 from .regional import quarter_table
 from .results import NetworkResults, Results, is_recorded, set_title
+from .robustness import robustness_sections
+from .robustnessplot import robustness_figure
 from .scores import Scores
 
 FOLLOWED_SETS = (TEST, RECORDED_TEST)
@@ -42,6 +45,9 @@ def compose(experiment: ExperimentFile, results: Results, scores: Scores) -> tup
         _coverage(results, scores, look),
         _evolution(results, look),
         *(_dependence(key, found, look) for key, found in followed.items()),
+        *robustness_sections(results, _pictures("robustness", robustness_figure(results, look),
+                "Mean epicentre errors (of events outside the volume the share answered) against how far something "
+                "is wrong; short lines at the left: the same events with nothing wrong.")),
         Section("Learning curves", _pictures("learning", curveplots.learning(results, look),
                 "Loss while training, and loss and errors of the published estimate of the held-out events, by epoch. "
                 "Losses of different kinds of networks cannot be compared.")),
@@ -120,6 +126,7 @@ _AXES = {
     "lost": "stations cut out",
     "training": "training events",
     "grid": "spacing of the nodes, km",
+    "label": "width of the labels, km",
 }
 
 
@@ -141,8 +148,13 @@ def _by_training(experiment: ExperimentFile, results: Results, scores: Scores) -
             return lambda network: round(network.plan.node_stride * grid["spacing_deg"] * degree_km, 2)
         return lambda network: round(float(np.median(network.sets[name].spacing_km)), 2)
 
+    def width(network: NetworkResults) -> float:
+        plan = network.plan
+        return label_widths(experiment, (plan.label_sigma_km, plan.label_sigma_depth_km))[0]
+
     found = {}
     for name in COMPARED_SETS:
+        found[f"label-{name}"] = dependence.by_training(results, scores, name, "label_sigma_km", width)
         found[f"training-{name}"] = dependence.by_training(
             results, scores, name, "events_share", lambda network: float(network.meta.training_events)
         )

@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 
 MOST_BINS, LEAST_EVENTS = 5, 5
 
-Reduction = Literal["events_share", "node_stride"]
+Reduction = Literal["events_share", "node_stride", "label_sigma_km"]
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,13 @@ def families(networks: Sequence[NetworkResults], what: Reduction) -> list[list[N
     found: dict[str, list[NetworkResults]] = {}
     for network in networks:
         found.setdefault(_same(network.plan, what), []).append(network)
-    return [family for family in found.values() if len({getattr(network.plan, what) for network in family}) > 1]
+    return [family for family in found.values() if len({getattr(n.plan, what) for n in family}) > 1]
 
 
 def _same(plan: NetworkPlan, what: Reduction) -> str:
     row = asdict(plan)
-    for name in ("name", "title", "epochs", "windows_per_epoch", what):
+    beside = ["label_sigma_depth_km"] if what == "label_sigma_km" else []
+    for name in ("name", "title", "epochs", "windows_per_epoch", what, *beside):
         del row[name]
     return json.dumps(row, sort_keys=True, default=str)
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from ..meta import Meta
 from ..plans import NetworkPlan, plans
 from ..predictions import HELD_OUT, OFF_NODE, RECORDED_HELD_OUT, RECORDED_TEST, TEST, Predictions
 from ..reading import ExperimentFile
+from ..robustness.outcomes import FOLDER as ROBUSTNESS
+from ..robustness.outcomes import Outcomes
 
 FloatArray = NDArray[np.float64]
 
@@ -44,12 +46,15 @@ class TrainingEvents:
 
 @dataclass(frozen=True)
 class NetworkResults:
-    """One network. ``sets``: its answers by the name of the set; ``curves``: column -> (epoch,), (value,)."""
+    """One network. ``sets``: its answers by the name of the set; ``curves``: column -> (epoch,), (value,);
+    ``robustness``: what it made of events that something was wrong with, by the set that they are of.
+    """
 
     plan: NetworkPlan
     meta: Meta
     sets: dict[str, Predictions]
     curves: dict[str, tuple[FloatArray, FloatArray]]
+    robustness: dict[str, Outcomes] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -138,7 +143,9 @@ def read_results(experiment: ExperimentFile, folder: Path) -> Results:
             continue
         missing += [f"{plan.title}: no {set_title(name)}" for name in _EXPECTED if name not in sets]
         meta = Meta.load(place / plan.name / META)
-        networks.append(NetworkResults(plan, meta, sets, read_curves(folder / "networks" / plan.name / "metrics.csv")))
+        curves = read_curves(folder / "networks" / plan.name / "metrics.csv")
+        disturbed = {path.stem: Outcomes.load(path) for path in (folder / ROBUSTNESS / plan.name).glob("*.npz")}
+        networks.append(NetworkResults(plan, meta, sets, curves, disturbed))
     if not networks:
         raise InputError(f"{place}: holds no predictions of the networks of {experiment.path}; evaluate first")
     if place.is_dir():

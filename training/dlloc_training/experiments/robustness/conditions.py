@@ -214,15 +214,15 @@ def conditions(wanted: Robustness, stations_km: FloatArray) -> tuple[Condition, 
         (GAIN, wanted.wrong_gain, partial(with_wrong_gain, factor=wanted.gain_factor)),
     ):
         made += [Condition(kind, str(n), float(n), partial(change, count=n)) for n in counts if 0 < n < total]
-    for share in wanted.kept_shares:
-        gone = thinned(stations_km, max(round(share * total), _LEAST_KEPT))
+    for keep in dict.fromkeys(max(round(share * total), _LEAST_KEPT) for share in wanted.kept_shares):
+        gone = thinned(stations_km, keep)
         if gone.any():
             apart = spacing_km(stations_km[~gone])
             label = f"{np.count_nonzero(~gone)} of {total} stations, {apart:.1f} km apart"
             made.append(Condition(SPACING, label, apart, partial(removed, stations=gone)))
     made += [
         Condition(SECOND, f"{ratio:g} of the amplitude, {delay:+g} s", delay,
-                  partial(with_second, ratio=ratio, delay_s=delay), group=f"{ratio:g} of the amplitude")
+                  partial(with_second, ratio=ratio, delay_s=delay), group=f"{ratio:g} x")
         for ratio in wanted.second_ratios
         for delay in wanted.second_delays_s
     ]  # fmt: skip

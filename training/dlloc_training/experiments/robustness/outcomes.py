@@ -1,14 +1,12 @@
 """What a network made of every event in every condition: what the report reads, and nothing else."""
 
-import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seiscomp_dlloc.errors import SettingError
+from ..npz import load_fields, save_fields
 
 FloatArray = NDArray[np.float64]
 
@@ -28,22 +26,22 @@ class Outcomes:
     ``notes``: what could not be tested.
     """
 
-    kinds: NDArray[np.str_]
-    labels: NDArray[np.str_]
-    groups: NDArray[np.str_]
     at: FloatArray
+    kinds: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    notes: NDArray[np.str_]
     condition: NDArray[np.int64]
     names: NDArray[np.str_]
+    reason: NDArray[np.str_]
+    anchored: NDArray[np.bool_]
     x_km: FloatArray
     y_km: FloatArray
     depth_km: FloatArray
     sigma_km: FloatArray
     peak: FloatArray
-    anchored: NDArray[np.bool_]
-    reason: NDArray[np.str_]
     snr: FloatArray
     magnitude: FloatArray
-    notes: NDArray[np.str_]
 
     @property
     def epicentre_km(self) -> FloatArray:
@@ -57,18 +55,9 @@ class Outcomes:
 
     def save(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as file:
-            arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-            np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
+        save_fields(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "Outcomes":
         """Read what :meth:`save` wrote; SettingError where it is something else."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**{f.name: file[f.name] for f in fields(cls)})
-        except (OSError, KeyError, ValueError) as error:
-            raise SettingError(f"{path}: cannot be read as outcomes ({error}); evaluate again") from error
+        return cls(**load_fields(path, cls))

@@ -45,8 +45,9 @@ class _Rows:
         of_rows: dict[str, Any] = {
             name: np.array(values, types.get(name, float)) for name, values in self.columns.items()
         }
-        return Outcomes(np.array(kinds), np.array(labels), np.array(groups), np.array(at, float),
-                        np.array(self.condition, np.int64), notes=np.array(notes, str), **of_rows)  # fmt: skip
+        said = {"kinds": np.array(kinds), "labels": np.array(labels), "groups": np.array(groups)}
+        condition, texts = np.array(self.condition, np.int64), np.array(notes, str)
+        return Outcomes(at=np.array(at, float), condition=condition, notes=texts, **said, **of_rows)
 
 
 def _tasks(
