@@ -9,6 +9,8 @@ from dlloc_training.earth import EarthModel
 from dlloc_training.greens import strain_table
 from dlloc_training.table import StrainTable
 
+from .tinyrun import Tiny, made
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 CRUST = [
@@ -38,3 +40,9 @@ def table(crust: EarthModel) -> StrainTable:
     return strain_table(
         crust, [5.0, 9.0], np.arange(4.0, 61.0), duration_s=40.0, fmax_hz=4.0, reduction_velocity_km_s=7.0
     )
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A small experiment with its seismograms, which nobody changes."""
+    return made(tmp_path_factory.mktemp("tiny"))

@@ -82,7 +82,7 @@ settings = {mixed = 32, hidden = 32}
 lost = [1]
 """
 
-COUNTS_PER_M_S = 2.0**33
+COUNTS_PER_M_S = 2.0**31
 """A power of two: counts of up to 24 bits divided by it are exact in float32."""
 
 CHANNELS = (("HHZ", 0.0, -90.0), ("HHN", 0.0, 0.0), ("HHE", 90.0, 0.0))

@@ -9,7 +9,7 @@ from seiscomp_dlloc.errors import NoEventFound
 from seiscomp_dlloc.firstbreak import first_break
 from seiscomp_dlloc.passport import Passport
 from seiscomp_dlloc.preprocess import condition
-from seiscomp_dlloc.records import Conditioned, TraceBlock, Trigger
+from seiscomp_dlloc.records import Conditioned, Pick, TraceBlock, Trigger
 from seiscomp_dlloc.representations import ModelInput, Window, build
 from seiscomp_dlloc.traveltimes import TravelTimes, from_passport
 
@@ -50,10 +50,10 @@ class Windows:
 
         None where it finds none.
         """
-        if record.first_pick_s is not None:
-            return record.first_pick_s
+        pick = record.first_pick_s
+        picks = () if pick is None else (Pick("first", pick, "", ""),)
         try:
-            return first_break(conditioned, Trigger(record.name, record.origin_s)).time
+            return first_break(conditioned, Trigger(record.name, record.origin_s, picks=picks)).time
         except NoEventFound:
             return None
 
@@ -82,7 +82,8 @@ def signal_to_noise(conditioned: Conditioned, arrivals_s: FloatArray) -> float:
         valid = conditioned.valid[:, station]
         before = conditioned.data[:, station, :split][valid[:, :split]]
         after = conditioned.data[:, station, split:][valid[:, split:]]
-        if before.size < _LEAST_NOISE_S * rate or after.size == 0 or not np.any(before):
+        longest = valid[:, :split].sum(axis=-1).max(initial=0)
+        if longest < _LEAST_NOISE_S * rate or after.size == 0 or not np.any(before):
             continue
         ratios.append(float(np.abs(after).max() / before.std()))
     return float(np.median(ratios)) if ratios else float("nan")
