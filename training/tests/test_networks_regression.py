@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from dlloc_training.networks.head import EXTRAS_GAIN
 from dlloc_training.networks.losses import LossSettings, gaussian_nll, loss, mse
 from dlloc_training.networks.outputs import PARAMETERS, TWO_NETWORKS, Outputs
 from dlloc_training.networks.registry import build
@@ -136,7 +137,7 @@ def test_a_network_that_scales_its_own_window_tells_magnitudes_by_the_amplitude_
     (images,) = nets.example(shape, 3)
     with torch.no_grad():
         difference = network(10.0 * images) - network(images)
-        head = network.branches[0].head.last.weight[:, -1].reshape(2, 5)
+        head = EXTRAS_GAIN * network.branches[0].head.last.weight[:, -1].reshape(2, 5)
     assert torch.allclose(difference[..., 0], head[0].expand(3, 5), atol=1e-5)
     assert torch.isfinite(network(torch.zeros_like(images))).all()
 
