@@ -48,7 +48,7 @@ held_out_share = 0.25
 sampling_rate_hz = 20.0
 before_s = 12.0
 duration_s = 12.0
-highest_hz = 8.0
+highest_hz = 10.0
 [preprocessing]
 band_hz = [1.0, 8.0]
 window_s = 12.8
