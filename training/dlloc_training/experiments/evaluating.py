@@ -17,6 +17,7 @@ from ..calibration import ImageKind, read
 from ..networks.outputs import PARAMETERS
 from ..networks.regression import Regressor
 from ..networks.sigma_calibration import calibrate
+from ..networks.units import Estimates
 from ..slim import Density
 from .bank import TARGETS
 from .choosing import kept_events, sources_of
@@ -111,7 +112,11 @@ def answer(fitted: Fitted, exact: ExactSet, settings: Calibration | None = None,
         with torch.inference_mode():
             for first in range(0, len(exact), _BATCH):
                 batch = [part[first : first + _BATCH] for part in arrays]
+                # What comes after the published window is not looked at
+                upto = int(network.published) + 1
                 estimates = network.physical(network.curve(*batch) if curve else network(*batch))
+                if curve:
+                    estimates = Estimates(estimates.mean[:, :upto], estimates.sigma[:, :upto])
                 means.append(estimates.mean.double().numpy())
                 sigmas.append(estimates.sigma.double().numpy())
         shape = (len(exact), -1, len(network.outputs.names))
@@ -135,7 +140,10 @@ def until_s(fitted: Fitted, windows: int) -> FloatArray:
     share = ENVELOPE_PASS if what["quantity"] == "envelope" else WAVEFORM_PASS
     probe = np.zeros((1, 4 * int(settings.sampling_rate_hz)))
     reach = resample(probe, settings.sampling_rate_hz, rate, 0.0, 1, share * rate).reach_s
-    ends = (int(what["frames"]) - windows + np.arange(windows)) / rate
+    network = fitted.network
+    assert isinstance(network, Regressor)
+    numbers = int(network.published) + 1 - windows + np.arange(windows)
+    ends = (numbers + network.window - 1) / rate
     return np.asarray(ends - settings.pretrigger_s + reach)
 
 

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ def _schedule(parameters: Any, plan: NetworkPlan, steps: int) -> dict[str, Any]:
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
 
+def best_window(network: Regressor, arrays: Sequence[torch.Tensor], targets: torch.Tensor) -> int:
+    """The window whose standardised estimates have the least mean squared error; arrays and targets (event, ...)."""
+    with torch.no_grad():
+        squares = (network.curve(*arrays)[..., 0] - network.standardise(targets, curve=True)) ** 2
+    return int(squares.nanmean((0, 2)).argmin())
+
+
 class VectorFitting(lightning.LightningModule):
     """A :class:`Regressor` taught on one random window of each input."""
 
@@ -76,6 +84,8 @@ class VectorFitting(lightning.LightningModule):
         chosen = batch[0].cpu()
         arrays = [values[chosen].to(self.device) for values in self._held_out.arrays]
         targets = self._held_out.targets[chosen].to(self.device)
+        if self.plan.published == "best":
+            self.network.publish(best_window(self.network, arrays, targets))
         estimate, standard = self.network(*arrays), self.network.standardise(targets)
         kept: dict[str, Any] = {"on_epoch": True, "sync_dist": True, "batch_size": len(chosen)}
         self.log("loss_held_out", loss_of(estimate, standard, self.plan.loss), **kept)

@@ -38,6 +38,7 @@ class NetworkPlan:
     data: Literal["theoretical", "recorded", "both"]
     start: str | None
     searched: bool
+    published: Literal["last", "best"]
     epochs: int
     windows_per_epoch: int
     batch: int
@@ -142,6 +143,7 @@ def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> Network
         row.get("data", "theoretical"),
         row.get("start"),
         row.get("searched", False),
+        row.get("published", "last"),
         common.get("epochs", EPOCHS),
         common.get("windows_per_epoch", WINDOWS_PER_EPOCH),
         common.get("batch", BATCH),

@@ -21,7 +21,7 @@ from ..slim import SlimFCN
 from .bank import TARGETS, Bank
 from .choosing import chosen_rows, sources_of
 from .computing import Compute, first_process
-from .fitting import BEST, LAST, HeldOut, ImageFitting, VectorFitting, fit_network, seconds_of
+from .fitting import BEST, LAST, HeldOut, ImageFitting, VectorFitting, best_window, fit_network, seconds_of
 from .machine import machine
 from .materials import MAIN, THEORETICAL, Materials
 from .plans import NetworkPlan, plan_of
@@ -114,6 +114,8 @@ def train_network(
     state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
     module.load_state_dict(state)
     network = module.network.eval()
+    if plan.published == "best" and isinstance(network, Regressor):
+        network.publish(best_window(network, held_out.arrays, held_out.targets))
     meta = {
         "title": plan.title,
         "network": plan.kind,

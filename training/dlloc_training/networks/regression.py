@@ -111,10 +111,11 @@ class Regressor(ParameterUnits):
         return torch.sign(motion) * torch.log1p(self.compression * motion.abs()) / math.log1p(self.compression)
 
     def forward(self, *arrays: torch.Tensor) -> torch.Tensor:
-        """(batch, parameter, 2) from the last window; arrays as ``input_names`` says, the batch first."""
+        """(batch, parameter, 2) from the published window; arrays as ``input_names`` says, the batch first."""
         stacked, log_scale = self._pieces(arrays)
         if self.windows > 1:
-            stacked = stacked[:, :, self.windows - 1 :]
+            first = int(self.published)
+            stacked = stacked[:, :, first : first + self.window]
         return self._answer(stacked, log_scale)
 
     def at(self, windows: torch.Tensor, *arrays: torch.Tensor) -> torch.Tensor:
@@ -167,6 +168,7 @@ def join(networks: Sequence[Regressor]) -> Regressor:
     outputs = Outputs(tuple(group for network in networks for group in network.outputs.groups))
     branches = [cast(Branch, branch) for network in networks for branch in network.branches]
     joined = Regressor(branches, first.input_shape, first.window, outputs, first.compression)
+    joined.publish(int(first.published))
     for name in ("mean", "scale", "temperature"):
         getattr(joined, name).copy_(torch.cat([getattr(network, name) for network in networks]))
     return joined

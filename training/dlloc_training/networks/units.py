@@ -23,13 +23,14 @@ class ParameterUnits(nn.Module):
     """Scaling of targets and temperature of sigmas, kept with the network's weights.
 
     ``windows``: how many windows, ``step_s`` apart, the network can see of its input; origin times are learnt from
-    the start of the window.
+    the start of the window. The estimate is that of the window ``published``, the last one unless told otherwise.
     """
 
     mean: torch.Tensor
     scale: torch.Tensor
     temperature: torch.Tensor
     starts_s: torch.Tensor
+    published: torch.Tensor
 
     def __init__(self, outputs: Outputs, windows: int = 1, step_s: float = 0.0):
         super().__init__()
@@ -39,6 +40,7 @@ class ParameterUnits(nn.Module):
         self.register_buffer("scale", torch.ones(count))
         self.register_buffer("temperature", torch.ones(count))
         self.register_buffer("starts_s", torch.arange(windows) * step_s, persistent=False)
+        self.register_buffer("published", torch.tensor(windows - 1))
 
     def fit_targets(self, targets: NDArray[np.float64], all_windows: bool = False) -> None:
         """Take mean and standard deviation of the training events' ``targets`` (event, parameter) for one's own.
@@ -65,6 +67,15 @@ class ParameterUnits(nn.Module):
         self.mean.copy_(torch.as_tensor(mean))
         self.scale.copy_(torch.as_tensor(np.sqrt(variance)))
 
+    def publish(self, window: int) -> None:
+        """Let the estimate be that of a window other than the last one, from now on."""
+        if not 0 <= window < self.windows:
+            raise SettingError(f"there is no window {window} among {self.windows}")
+        self.published.fill_(window)
+
+    def _published_s(self) -> torch.Tensor:
+        return self.starts_s[int(self.published) :][:1]
+
     def _shift(self, starts_s: torch.Tensor) -> torch.Tensor:
         """(window, parameter): what turns a time after the window's start into one after the input's."""
         columns = [starts_s if name == "time" else torch.zeros_like(starts_s) for name in self.outputs.names]
@@ -75,7 +86,7 @@ class ParameterUnits(nn.Module):
 
         ``curve``: (batch, window, parameter), in those of each window.
         """
-        shift = self._shift(self.starts_s if curve else self.starts_s[-1:])
+        shift = self._shift(self.starts_s if curve else self._published_s())
         moved = (targets[:, None] - shift - self.mean) / self.scale
         return moved if curve else moved[:, 0]
 
@@ -89,7 +100,7 @@ class ParameterUnits(nn.Module):
 
         (batch, parameter, 2), or (batch, window, parameter, 2) of a curve. Sigmas hold the temperature.
         """
-        shift = self._shift(self.starts_s if estimate.dim() == 4 else self.starts_s[-1:])
+        shift = self._shift(self.starts_s if estimate.dim() == 4 else self._published_s())
         if estimate.dim() == 3:
             shift = shift[0]
         mean = self.mean + self.scale * estimate[..., 0] + shift
