@@ -40,6 +40,8 @@ def test_networks_with_location_images_are_tested_where_none_is_named(tmp_path: 
     named = tinyrun.written(tmp_path / "a", tinyrun.TEXT + '[evaluation.robustness]\nnetworks = ["volume"]\n')
     unnamed = tinyrun.written(tmp_path / "b", tinyrun.TEXT + "[evaluation.robustness]\n")
     assert wanted(named).networks == ("volume",)
+    half = '[networks.half]\nnetwork = "slim"\nevents_share = 0.5\n[evaluation.robustness]\n'
+    assert wanted(tinyrun.written(tmp_path / "d", tinyrun.TEXT + half)).networks == ("slim",)
     assert wanted(unnamed).networks == ("slim",)
     assert wanted(unnamed).sets == (TEST,)
     silent = tinyrun.written(tmp_path / "c", tinyrun.TEXT)

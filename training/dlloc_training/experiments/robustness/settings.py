@@ -48,16 +48,18 @@ class Robustness:
 def robustness_of(experiment: ExperimentFile, plans: tuple[NetworkPlan, ...]) -> Robustness | None:
     """What the file asks for; None without the section.
 
-    Without ``networks`` those with location images are tested, without any of these all; without ``sets`` the
-    theoretical test and, where there are recorded events, these re-created and as recorded. Raises SettingError naming
-    the file for networks that it has not, and for recorded sets without recorded events.
+    Without ``networks`` those with location images are tested, without any of these all, but none that was trained on a
+    part of the events; without ``sets`` the theoretical test and, where there are recorded events, these re-created and
+    as recorded. Raises SettingError naming the file for networks that it has not, and for recorded sets without
+    recorded events.
     """
     row = experiment.settings.get("evaluation", {}).get("robustness")
     if row is None:
         return None
     where = f"{experiment.path}: evaluation.robustness"
     known = [plan.name for plan in plans]
-    images = [plan.name for plan in plans if plan.image_head]
+    full = [plan for plan in plans if plan.events_share == 1 and plan.node_stride == 1]
+    usual = [plan.name for plan in full if plan.image_head] or [plan.name for plan in full]
     unknown = [name for name in row.get("networks", []) if name not in known]
     if unknown:
         raise SettingError(f"{where}.networks: no network {', '.join(unknown)}; known are {', '.join(known)}")
@@ -66,4 +68,4 @@ def robustness_of(experiment: ExperimentFile, plans: tuple[NetworkPlan, ...]) ->
     if not recorded and {RECREATED, RECORDED_TEST} & set(sets):
         raise SettingError(f"{where}.sets: {RECREATED} and {RECORDED_TEST} need a section recorded")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    return Robustness(**{**values, "networks": tuple(row.get("networks", images or known)), "sets": tuple(sets)})
+    return Robustness(**{**values, "networks": tuple(row.get("networks", usual)), "sets": tuple(sets)})
