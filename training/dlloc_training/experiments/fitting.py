@@ -179,9 +179,12 @@ class _Epochs(Callback):
         """Give each of several processes its part."""
         self.batches.share = (trainer.global_rank, trainer.world_size)
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Seed dropout."""
-        torch.manual_seed(self.seed * 1_000_003 + trainer.current_epoch * 101 + trainer.global_rank)
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed dropout: anew for every batch, as a run that goes on has drawn other numbers between the epochs."""
+        place = [self.seed, 13, trainer.current_epoch, batch_idx, trainer.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
 
 def seconds_of(folder: Path) -> float:
