@@ -4,7 +4,7 @@ A location image becomes an :class:`ImagePeak`, a parameter vector a :class:`Vec
 frame of the passport. Whether to believe the answer is the business of :mod:`seiscomp_dlloc.trust`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -252,13 +252,11 @@ _UNITS = {
 }
 
 
-def vector_to_parameters(
-    values: NDArray[Any], parameters: Sequence[dict[str, Any]], frame: LocalFrame, calibration: Calibration
-) -> VectorEstimate:
+def named_parameters(values: NDArray[Any], parameters: Sequence[dict[str, Any]]) -> dict[str, float]:
     """A parameter vector (n,) by the passport's ``head.parameters``: value = raw * scale + offset, in ``unit``.
 
-    Sigmas become variances and are scaled and floored as for images. Raises ModelError where the passport's names
-    and units do not fit together or the vector's length is another, ModelMismatch where a value is not finite.
+    Raises ModelError where the passport's names and units do not fit together or the vector's length is another,
+    ModelMismatch where a value is not finite.
     """
     raw = np.asarray(values, float).ravel()
     if raw.size != len(parameters):
@@ -273,6 +271,23 @@ def vector_to_parameters(
         if name in named:
             raise ModelError(f"passport field head.parameters: {name} stands there twice")
         named[name] = float(value * row["scale"] + row["offset"])
+    return named
+
+
+def sigma_of(named: Mapping[str, float], name: str) -> float | None:
+    """Standard deviation of a parameter, None where the model gives none."""
+    return abs(named[f"sigma_{name}"]) if f"sigma_{name}" in named else None
+
+
+def vector_to_parameters(
+    values: NDArray[Any], parameters: Sequence[dict[str, Any]], frame: LocalFrame, calibration: Calibration
+) -> VectorEstimate:
+    """A parameter vector (n,) as :func:`named_parameters` reads it, with its covariance in the passport's scales.
+
+    Sigmas become variances and are scaled and floored as for images. Raises as that, and ModelError without an
+    epicentre.
+    """
+    named = named_parameters(values, parameters)
     if "latitude" in named and "longitude" in named:
         x, y = (float(v) for v in frame.to_local(named["latitude"], named["longitude"]))
     elif "x" in named and "y" in named:
@@ -289,8 +304,8 @@ def vector_to_parameters(
         depth_km=named.get("depth"),
         covariance_km2=scale_covariance(covariance, calibration),
         time_s=named.get("time"),
-        time_sigma_s=abs(named["sigma_time"]) if "sigma_time" in named else None,
+        time_sigma_s=sigma_of(named, "time"),
         magnitude=named.get("magnitude"),
-        magnitude_sigma=abs(named["sigma_magnitude"]) if "sigma_magnitude" in named else None,
+        magnitude_sigma=sigma_of(named, "magnitude"),
         parameters=named,
     )

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .decode import image_from_output, image_to_hypocenter, slice_at_depth, vector_to_parameters
+from .decode import (
+    image_from_output,
+    image_to_hypocenter,
+    named_parameters,
+    sigma_of,
+    slice_at_depth,
+    vector_to_parameters,
+)
 from .errors import ModelError
 from .passport import Passport
 from .records import DepthType, LocationImage
@@ -51,7 +58,7 @@ def _output(outputs: Mapping[str, NDArray[Any]], name: str, passport: Passport) 
 
 
 def _volume(outputs: Mapping[str, NDArray[Any]], passport: Passport, fixed_depth_km: float | None) -> Estimate:
-    """Output ``image`` (nz, ny, nx)."""
+    """Output ``image`` (nz, ny, nx) and, where the passport's head has ``parameters``, ``vector`` (n,)."""
     head, image = passport.head, image_from_output(_output(outputs, "image", passport), passport)
     if fixed_depth_km is not None:
         image = slice_at_depth(image, fixed_depth_km)
@@ -65,6 +72,9 @@ def _volume(outputs: Mapping[str, NDArray[Any]], passport: Passport, fixed_depth
     elif peak.depth_edge:
         side = "top" if peak.node[0] == 0 else "bottom"
         notes.append(f"the depth lies at the {side} of the model's grid: poorly constrained")
+    named: dict[str, float] = {}
+    if "parameters" in head:
+        named = named_parameters(_output(outputs, "vector", passport), head["parameters"])
     return Estimate(
         latitude=latitude,
         longitude=longitude,
@@ -73,6 +83,10 @@ def _volume(outputs: Mapping[str, NDArray[Any]], passport: Passport, fixed_depth
         peak=peak.peak,
         secondary_peaks=peak.secondary_peaks,
         at_edge=peak.edge,
+        time_s=named.get("time"),
+        time_sigma_s=sigma_of(named, "time"),
+        magnitude=named.get("magnitude"),
+        magnitude_sigma=sigma_of(named, "magnitude"),
         image=image,
         depth_type="from location" if fixed_depth_km is None else "operator assigned",
         notes=tuple(notes),

@@ -14,7 +14,7 @@ from seiscomp_dlloc import heads, representations
 from seiscomp_dlloc.errors import ModelError, WaveformReadError
 from seiscomp_dlloc.geometry import LocalFrame
 from seiscomp_dlloc.locate import FOUND_AFTER_S, Job, Locator, Options, locate, locate_many, required_window
-from seiscomp_dlloc.passport import Passport
+from seiscomp_dlloc.passport import Passport, from_dict
 from seiscomp_dlloc.records import Pick, Trigger
 from seiscomp_dlloc.traveltimes import LayeredTravelTimes
 
@@ -321,6 +321,42 @@ def test_snapshots_and_a_vector_head_with_its_own_time_and_magnitude(folder, str
     assert solution.magnitude.value == pytest.approx(2.2)
     assert solution.peak is None
     assert np.all(np.isnan(solution.hypocenter.covariance_km2))
+
+
+class WithVector:
+    """A model of an image, and of a vector that the passport may name beside it."""
+
+    def __init__(self, document, inner, values):
+        self.passport, self.identity, self.input_names = from_dict(document), inner.identity, inner.input_names
+        self._inner, self._values = inner, np.asarray(values, np.float32)
+
+    def run(self, inputs):
+        outputs = self._inner.run(inputs)
+        return {**outputs, "vector": np.repeat(self._values[None], len(outputs["image"]), 0)}
+
+
+BESIDE = [
+    {"name": "time", "unit": "s", "scale": 2.0, "offset": 1.0},
+    {"name": "magnitude", "unit": "1", "scale": 1.0, "offset": 0.0},
+    {"name": "sigma_time", "unit": "s", "scale": 1.0, "offset": 0.0},
+    {"name": "sigma_magnitude", "unit": "1", "scale": 1.0, "offset": 0.0},
+]
+
+
+def test_time_and_magnitude_beside_an_image_are_the_models_own(folder, stream):
+    document = passport_document()
+    inner = tinymodels.load(tinymodels.fixed_image(document), folder)
+    document = passport_document(head={**document["head"], "parameters": BESIDE})
+    solution = locate(TRIGGER, stream, INVENTORY, WithVector(document, inner, [0.5, 2.2, 0.4, 0.3]))
+    alone = locate(TRIGGER, stream, INVENTORY, inner)
+    pretrigger = document["preprocessing"]["pretrigger_s"]
+    assert solution.hypocenter.time == pytest.approx(solution.anchor - pretrigger + 2.0, abs=0.06)
+    assert solution.hypocenter.time_sigma_s == pytest.approx(0.4)
+    assert (solution.magnitude.type, solution.magnitude.sigma) == ("Mdl", pytest.approx(0.3))
+    assert solution.magnitude.value == pytest.approx(2.2)
+    assert (solution.hypocenter.latitude, solution.peak) == (alone.hypocenter.latitude, alone.peak)
+    with pytest.raises(ModelError, match="output 'vector' is missing"):
+        heads.read({"image": tinymodels.gaussian(document, 0.0, 0.0, 2.0, 1.5)}, from_dict(document))
 
 
 class Recorder:
