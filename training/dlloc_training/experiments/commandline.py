@@ -1,9 +1,12 @@
 """Options that the stages of an experiment share on the command line, and what runs them."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from seiscomp_dlloc.errors import SettingError
 
 INTERRUPTED = 130
 
@@ -20,15 +23,23 @@ def add_options(parser: argparse.ArgumentParser, networks: bool = True) -> None:
 def add_compute_options(parser: argparse.ArgumentParser) -> None:
     """What computes."""
     group = parser.add_argument_group("computing")
-    group.add_argument("--workers", type=int, metavar="N", help="processes that synthesise (default: one per core)")
+    group.add_argument("--workers", type=_count, metavar="N", help="processes that synthesise (default: one per core)")
     group.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that synthesises, or 'local'")
     group.add_argument("--accelerator", default="auto", help="cpu, gpu, auto (default %(default)s)")
-    group.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs, or processes (default %(default)s)")
-    group.add_argument("--nodes", type=int, default=1, metavar="N", help="machines (default %(default)s)")
+    group.add_argument(
+        "--devices", type=_count, default=1, metavar="N", help="GPUs, or processes (default %(default)s)"
+    )
+    group.add_argument("--nodes", type=_count, default=1, metavar="N", help="machines (default %(default)s)")
     group.add_argument(
         "--precision", default="32-true", help="as Lightning names it, e.g. bf16-mixed (default 32-true)"
     )
-    group.add_argument("--threads", type=int, metavar="N", help="threads of torch (default: its own choice)")
+    group.add_argument(
+        "--strategy",
+        default="auto",
+        help="how processes train together, as Lightning names it: auto starts those of one machine itself; ddp where "
+        "the whole command runs in each, as SLURM and torchrun have it (default %(default)s)",
+    )
+    group.add_argument("--threads", type=_count, metavar="N", help="threads of torch (default: its own choice)")
 
 
 def add_version_option(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +47,18 @@ def add_version_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-version", default="1.0.0", metavar="X.Y.Z", help="of the models (default %(default)s)")
 
 
+def _count(text: str) -> int:
+    """A whole number above 0, for argparse."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
 def staged(args: argparse.Namespace, stages: Sequence[str]) -> int:
     """Run the stages in order; 130 where the operator interrupts."""
     import torch
 
-    from .computing import Compute
+    from .computing import Compute, first_process
     from .reading import read_experiment
     from .stages import Run, run_stages
 
@@ -53,6 +71,7 @@ def staged(args: argparse.Namespace, stages: Sequence[str]) -> int:
         getattr(args, "nodes", 1),
         getattr(args, "precision", "32-true"),
         not args.quiet and sys.stderr.isatty(),
+        getattr(args, "strategy", "auto"),
     )
     run = Run(
         experiment,
@@ -62,11 +81,17 @@ def staged(args: argparse.Namespace, stages: Sequence[str]) -> int:
         getattr(args, "workers", None),
         getattr(args, "dask", None),
         getattr(args, "model_version", "1.0.0"),
-        lambda text: print(text, flush=True),
+        (lambda text: print(text, flush=True)) if first_process() else (lambda text: None),
     )
     try:
         run_stages(run, stages)
     except KeyboardInterrupt:
         print(f"{args.command}: interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SettingError(
+            f"{error.filename or run.folder}: the disk is full; make room, and the same command goes on from here"
+        ) from error
     return 0

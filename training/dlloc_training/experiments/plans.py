@@ -94,7 +94,7 @@ def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
 
 def _unlike(plan: NetworkPlan, other: NetworkPlan) -> str:
     """What of two networks differs so that one cannot take the other's weights, empty where nothing does."""
-    names = ["kind", "inputs", "mask", "outputs", *([] if plan.searched or other.searched else ["settings"])]
+    names = ("kind", "inputs", "mask", "outputs")
     return ", ".join(name for name in names if getattr(plan, name) != getattr(other, name))
 
 

@@ -1,6 +1,7 @@
 """The stages of an experiment, from its file to its models: each takes what is done as it is and goes on from there."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.formats.atomic import write_atomically
 
-from .computing import Compute
+from .checking import check_networks, check_version
+from .computing import Compute, first_process
+from .dataset import Dataset
 from .drawing import draw_events
 from .evaluating import calibrate_sigmas, meta_of, predictions, save_training_truths, sets_of
 from .exporting import VERSION, calibrated, export_network
-from .inputs import draft_passport
 from .materials import Materials
 from .plans import NetworkPlan, plans
 from .predictions import RECORDED_TEST, TEST
@@ -23,8 +25,8 @@ from .robustness.running import run_robustness
 from .robustness.settings import robustness_of
 from .search import BEST, SEARCH, read_best
 from .searching import search_network
-from .synthesis import run_synthesis
-from .training import Fitted, load_fitted, make_network, network_folder, run_training
+from .synthesis import DATASET, header, run_synthesis
+from .training import DONE, Fitted, load_fitted, network_folder, run_training
 from .workers import cores
 
 RESOLVED = "settings.json"
@@ -65,15 +67,20 @@ class Run:
 
     def materials(self) -> Materials:
         """What networks are trained and measured on; synthesises what is missing."""
-        self.keep_settings()
-        data = run_synthesis(
-            self.experiment,
-            self.folder,
-            self.say,
-            self.compute.progress,
-            workers=cores() if self.workers is None else self.workers,
-            dask=self.dask,
-        )
+        if first_process():
+            self.keep_settings()
+            data = run_synthesis(
+                self.experiment,
+                self.folder,
+                self.say,
+                self.compute.progress,
+                workers=cores() if self.workers is None else self.workers,
+                dask=self.dask,
+            )
+        else:
+            while not (self.folder / DATASET).exists():  # the first process makes it
+                time.sleep(1.0)
+            data = Dataset(self.folder / DATASET, header(self.experiment))
         return Materials(self.experiment, self.folder, data, draw_events(self.experiment), self.compute.progress)
 
     def keep_settings(self) -> None:
@@ -102,8 +109,14 @@ def train(run: Run) -> dict[str, Fitted]:
     return run_training(run.materials(), run.plans, run.compute, run.say)
 
 
+def require_trained(run: Run) -> None:
+    """Raise SettingError where no network is trained, before anything is made for it."""
+    if not any((network_folder(run.folder, plan.name) / DONE).exists() for plan in run.plans):
+        raise SettingError(f"{run.folder}: no network is trained there; train first")
+
+
 def trained(run: Run, materials: Materials) -> dict[str, Fitted]:
-    """The networks that are trained; SettingError where there is none."""
+    """The networks that are trained."""
     found = {}
     for plan in run.plans:
         fitted = load_fitted(materials, plan, network_folder(run.folder, plan.name))
@@ -111,13 +124,12 @@ def trained(run: Run, materials: Materials) -> dict[str, Fitted]:
             run.say(f"{plan.name}: is not trained, left out")
         else:
             found[plan.name] = fitted
-    if not found:
-        raise SettingError(f"{run.folder}: no network is trained there; train first")
     return found
 
 
 def evaluate(run: Run) -> Path:
     """The stage ``evaluate``: answers on every set, and the report; returns the report."""
+    require_trained(run)
     materials = run.materials()
     folder = run.folder / "predictions"
     save_training_truths(materials, folder)
@@ -142,6 +154,7 @@ def evaluate(run: Run) -> Path:
 
 def export(run: Run) -> list[Path]:
     """The stage ``export``: a model file of every trained network."""
+    require_trained(run)
     materials = run.materials()
     skill = summarise(run.experiment, run.folder)["networks"]
     made = []
@@ -155,13 +168,16 @@ def export(run: Run) -> list[Path]:
 def run_stages(run: Run, stages: Sequence[str]) -> None:
     """Run the stages in order; a search only where the file has that section, unless it is asked for alone.
 
-    Raises SettingError, before anything long begins, where the file does not allow one of them.
+    Of several processes that run the same command, all train and the first does the rest. Raises SettingError, before
+    anything long begins, where the file does not allow one of them.
     """
-    for plan in run.plans:
-        make_network(plan, draft_passport(run.experiment, plan.inputs, plan.image_head, plan.mask))
+    check_networks(run.experiment, run.plans)
+    check_version(run.version)
     robustness_of(run.experiment, plans(run.experiment))
     for stage in stages:
         if stage == "search" and "search" not in run.experiment.settings and len(stages) > 1:
+            continue
+        if not (first_process() or stage == "train"):
             continue
         run.say(f"== {stage}")
         _STAGES[stage](run)

@@ -1,0 +1,58 @@
+"""What is wrong with an experiment's networks, found before anything long begins."""
+
+import re
+from collections.abc import Sequence
+
+from seiscomp_dlloc.errors import SettingError
+
+from ..networks.regression import Regressor
+from ..networks.sigma_calibration import LEAST_EVENTS
+from ..slim import SlimFCN
+from .drawing import HELD_OUT, TRAIN, draw_events
+from .inputs import draft_passport
+from .plans import NetworkPlan, plan_of
+from .reading import ExperimentFile
+from .training import make_network
+
+
+def check_networks(experiment: ExperimentFile, chosen: Sequence[NetworkPlan]) -> None:
+    """Build each network and look whether it could be trained and calibrated. Raises SettingError naming the file."""
+    events = draw_events(experiment)
+    train, held_out = len(events.of(TRAIN)), len(events.of(HELD_OUT))
+    aside = experiment.settings.get("recorded", {}).get("held_out")
+    for plan in chosen:
+        network = _built(experiment, plan)
+        if plan.start is not None:
+            other = _built(experiment, plan_of(experiment, plan.start))
+            searched = plan.searched or plan_of(experiment, plan.start).searched
+            if not searched and _shapes(network) != _shapes(other):
+                raise SettingError(
+                    f"{experiment.path}: networks.{plan.name}.start: the weights of {plan.start} do not fit; give both "
+                    "the same settings"
+                )
+        needed = LEAST_EVENTS if isinstance(network, Regressor) else 1
+        if plan.data == "theoretical" and held_out < needed:
+            raise SettingError(
+                f"{experiment.path}: events: {held_out} of {train + held_out} events are held out, "
+                f"networks.{plan.name} needs {needed} for selection and calibration; raise held_out_share, or ask for "
+                "more events"
+            )
+        if plan.data != "theoretical" and aside is not None and aside < needed:
+            raise SettingError(
+                f"{experiment.path}: recorded.held_out: networks.{plan.name} needs {needed} recorded events for "
+                f"selection and calibration, not {aside}"
+            )
+
+
+def check_version(version: str) -> None:
+    """Raise SettingError for what is no version of a model."""
+    if not re.fullmatch(r"\d+\.\d+\.\d+[a-z0-9.+-]*", version):
+        raise SettingError(f"model version {version!r}: give three numbers, like 1.0.0")
+
+
+def _built(experiment: ExperimentFile, plan: NetworkPlan) -> Regressor | SlimFCN:
+    return make_network(plan, draft_passport(experiment, plan.inputs, plan.image_head, plan.mask))
+
+
+def _shapes(network: Regressor | SlimFCN) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
