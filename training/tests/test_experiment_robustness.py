@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,9 @@ def test_every_condition_is_kept_with_the_errors_that_were_made(kept: Outcomes) 
     assert set(kept.reason[(kinds == c.DEAD) & (dead == 3)]) == {trust.TOO_FEW_STATIONS}
     assert set(kept.reason[kinds == c.UNPERTURBED]) == {""}
     assert not kept.answered[kinds == c.SILENT].any()
+    assert set(kept.reason[kinds == c.SILENT]) == {trust.NO_EVENT}
+    assert kept.answered[kinds == c.UNPERTURBED].all()
+    assert not replace(kept, anchored=~kept.anchored).answered[kinds == c.UNPERTURBED].any()
     assert kept.notes.tolist() == [
         "0 of 4 events 50 km outside the region could be made: the strain tables reach no farther"
     ]
@@ -173,6 +177,8 @@ def test_the_report_s_tables_hold_what_was_kept(run: Path) -> None:
     assert silent["volume"]["peak, median"] == ""
     slim = Outcomes.load(run / FOLDER / "slim" / f"{TEST}.npz")
     peaks = slim.peak[slim.kinds[slim.condition] == c.SILENT]
+    asked = 100 * np.mean(slim.reason[slim.kinds[slim.condition] == c.SILENT] == "")
+    assert float(silent["slim"]["answered if asked, %"]) == pytest.approx(asked, rel=1e-4)
     assert float(silent["slim"]["peak, largest"]) == pytest.approx(peaks.max(), rel=1e-4)
 
 

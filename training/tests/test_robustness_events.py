@@ -99,7 +99,6 @@ def test_an_error_of_the_anchor_moves_the_window(asked: ExperimentFile, tiny: Ti
     [
         ({}, 0.0, peak_of(0.8), ""),
         ({}, 0.0, None, ""),
-        ({"anchored": False}, 0.0, peak_of(0.8), trust.NO_EVENT),
         ({"used": 4}, 0.0, peak_of(0.8), trust.TOO_FEW_STATIONS),
         ({}, 0.0, peak_of(0.1), trust.NO_EVENT),
         ({}, 0.0, peak_of(0.4), trust.LOW_PEAK),

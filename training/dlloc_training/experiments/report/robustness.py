@@ -54,8 +54,8 @@ _NOTES = {
     "mean distance to the nearest neighbour. The networks are the same, not trained anew for fewer stations.",
     c.SECOND: "Another event of the same set above the first; its amplitude (median over stations of the largest) "
     "as a part of the first one's, its origin time after the first one's. Errors are against the first.",
-    c.OUTSIDE: "Theoretical events beyond the sides of the region that networks were trained for. An answer is "
-    "wrong here; the best is none.",
+    c.OUTSIDE: "Theoretical events beyond the sides of the region that networks were trained for. The best "
+    "answer is a right one, or none.",
 }  # fmt: skip
 
 COLUMNS = ("network", "events", "condition", "windows", "median SNR", "first break found, %", "answered, %",
@@ -133,7 +133,7 @@ def _groups(found: Outcomes) -> Iterator[tuple[Mask, str, float, str]]:
         bins = np.where(every, bins_of(found.magnitude, edges), -1)
         for k in range(len(edges) - 1):
             label = f"as it is, {edges[k]:.1f} to {edges[k + 1]:.1f}"
-            yield bins == k, label, float(np.median(found.magnitude[bins == k])), ""
+            yield bins == k, label, float(np.median(found.magnitude[bins == k])), "as it is"
 
 
 def _row(network: NetworkResults, name: str, found: Outcomes, mask: Mask, label: str, at: float, group: str) -> Row:
@@ -165,8 +165,8 @@ def _over(figure: Callable[[FloatArray], Any], values: FloatArray) -> float:
     return float(figure(known)) if known.size else float("nan")
 
 
-NOISE_COLUMNS = ("network", "noise of", "windows", "first break found, %", "answered, %", "peak, median",
-                 "peak, 95 % below", "peak, largest", "events' peak, 5 % below",
+NOISE_COLUMNS = ("network", "noise of", "windows", "first break found, %", "answered, %", "answered if asked, %",
+                 "peak, median", "peak, 95 % below", "peak, largest", "events' peak, 5 % below",
                  "stated sigma of the epicentre, median, km", "events' stated sigma, median, km")  # fmt: skip
 
 
@@ -180,14 +180,16 @@ def silent_table(results: Results) -> Table | None:
             peaks = found.peak[silent]
             cells.append((
                 network.label, SET_TITLES[name], int(silent.sum()), 100 * float(found.anchored[silent].mean()),
-                100 * float(found.answered[silent].mean()), _over(np.median, peaks), _quantile(peaks, 0.95),
+                100 * float(found.answered[silent].mean()), 100 * float((found.reason[silent] == "").mean()),
+                _over(np.median, peaks), _quantile(peaks, 0.95),
                 _over(np.max, peaks), _quantile(found.peak[events], 0.05), _over(np.median, found.sigma_km[silent]),
                 _over(np.median, found.sigma_km[events]),
             ))  # fmt: skip
     note = (
-        "Each window holds noise alone. Where the plugin finds no first break there it gives no answer; for the peak "
-        "and the sigma such a window stands where an event's first P would be. Networks that return parameters have "
-        "no peak: nothing but a place outside the region keeps them from answering."
+        "Each window holds noise alone. Where the plugin finds no first break there it gives no answer. Answered if "
+        "asked: the network's own false alarms, as if it had found one where an event's first P would be, which is "
+        "where such a window stands. Networks that return parameters have no peak: nothing but a place outside the "
+        "region keeps them from answering."
     )
     return Table("robustness-silent", NOISE_COLUMNS, tuple(cells), note) if cells else None
 

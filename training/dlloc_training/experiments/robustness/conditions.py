@@ -204,7 +204,10 @@ def _apart(stations_km: FloatArray) -> FloatArray:
 def conditions(wanted: Robustness, stations_km: FloatArray) -> tuple[Condition, ...]:
     """All conditions of events but those that have events of their own; the unperturbed one first."""
     made = [Condition(UNPERTURBED, "unperturbed", 0.0, unchanged)]
-    made += [Condition(MAGNITUDE, f"scaled to {m:g}", m, partial(scaled_to, magnitude=m)) for m in wanted.magnitudes]
+    made += [
+        Condition(MAGNITUDE, f"scaled to {m:g}", m, partial(scaled_to, magnitude=m), group="scaled")
+        for m in wanted.magnitudes
+    ]
     made += [Condition(NOISE, f"peak SNR {r:g}", r, partial(with_snr, snr=r)) for r in wanted.snr]
     made += [Condition(ANCHOR, f"{e:+g} s", e, unchanged, anchor_error_s=e) for e in wanted.anchor_errors_s]
     total = len(stations_km)

@@ -21,8 +21,9 @@ class Outcomes:
     A row is one event in one condition: ``condition`` (row,) its index, ``names`` (row,) of the event; ``x_km``,
     ``y_km``, ``depth_km`` (row,) answer minus truth, NaN without either; ``sigma_km`` (row,) the stated sigma of the
     epicentre, root of the sum of the squares of both axes; ``peak`` (row,) of a location image; ``anchored``: whether
-    the plugin found a first break in the record; ``reason``: why the plugin would not stand by the answer, empty where
-    it would; ``snr``, the median over stations of peak over noise, and ``magnitude``, of the event as it was shown.
+    the plugin found a first break in the record, without which it asks no network; ``reason``: why it would not stand
+    by this answer if it had, empty where it would; ``snr``, the median over stations of peak over noise, and
+    ``magnitude``, of the event as it was shown.
     ``notes``: what could not be tested.
     """
 
@@ -50,8 +51,8 @@ class Outcomes:
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """(row,): whether the plugin would stand by the answer."""
-        return np.asarray(self.reason == "")
+        """(row,): whether the plugin would give the answer and stand by it."""
+        return np.asarray(self.anchored & (self.reason == ""))
 
     def save(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""

@@ -68,11 +68,9 @@ def show_all(windows: Windows, condition: Condition, events: Sequence[Event], se
 def abstention(passport: Passport, calibration: Calibration, shown: Shown, answers: Answers, row: int) -> str:
     """Why the plugin would not stand by an answer (row of ``answers``), by its own rules; empty where it would.
 
-    Of those rules the one about further bursts of energy is left out, which asks the waveforms and not the network, and
-    the one about missing data.
+    Whether there was a first break is not asked here. Of the plugin's rules those about missing data and about further
+    bursts of energy are left out, which ask the waveforms and not the network.
     """
-    if not shown.anchored:
-        return trust.NO_EVENT
     x, y = (float(answers.mean[row, -1, answers.names.index(name)]) for name in ("x", "y"))
     latitude, longitude = (float(v) for v in passport.frame.to_geographic(x, y))
     image = answers.peaks[row] if answers.peaks else None
