@@ -24,6 +24,8 @@ from .shapes import LOG_CENTRE, InputShape
 from .units import Estimates, ParameterUnits
 
 TINY = 1e-20
+QUIET = 1e-6
+"""Share of the largest value below which a pixel or a trace is taken for one without data."""
 
 
 class Trunk(nn.Module):
@@ -98,11 +100,22 @@ class Regressor(ParameterUnits):
             motion = stacked[:, :share]
             peak = motion.abs().flatten(1).amax(1, keepdim=True).clamp_min(TINY)
             motion = motion / peak.reshape(-1, *[1] * (stacked.dim() - 1))
-            motion = self._compressed(motion)
-            stacked = torch.cat([motion, stacked[:, share:]], 1)
-            extras.append(torch.where(peak > TINY, torch.log10(peak), torch.zeros_like(peak)))
+            level = torch.where(peak > TINY, torch.log10(peak), torch.zeros_like(peak))
+            extras += [level, level + self._mean_level(motion)]
+            stacked = torch.cat([self._compressed(motion), stacked[:, share:]], 1)
         joined = torch.cat(extras, 1) if extras else None
         return torch.cat([branch(stacked, joined) for branch in self.branches], 1)
+
+    def _mean_level(self, motion: torch.Tensor) -> torch.Tensor:
+        """(batch, 1): log10 of the largest absolute value in time, averaged over the pixels or traces that have one.
+
+        One station's site decides the largest value of all; this rests on all of them.
+        """
+        axis = 2 if self.input_shape.kind == "snapshots" else -1
+        largest = motion.abs().amax(axis).flatten(1)
+        there = (largest > QUIET).to(largest.dtype)
+        logs = torch.log10(largest.clamp_min(QUIET)) * there
+        return logs.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp_min(1.0)
 
     def _compressed(self, motion: torch.Tensor) -> torch.Tensor:
         """Motion between -1 and 1 on a logarithmic scale, so that weak first breaks show beside strong S waves."""

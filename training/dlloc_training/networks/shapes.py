@@ -25,8 +25,8 @@ class InputShape:
     shape) and ``log_scale`` ((1,) for snapshots, (station,) for stations).
 
     ``scale`` ``given`` takes the motion as it comes; ``window`` divides each window that the network sees by its own
-    largest absolute value, whose logarithm goes to the last layer: for motion that was not normalised, or normalised
-    over a longer window than the network's.
+    largest absolute value, whose logarithm goes to the last layer, as does the mean logarithm of the pixels' or traces'
+    largest values: for motion that was not normalised, or normalised over a longer window than the network's.
     """
 
     kind: Literal["snapshots", "stations"]
@@ -74,7 +74,7 @@ class InputShape:
     def extras(self) -> int:
         """How many logarithms of amplitudes the network gets beside the motion."""
         scales = (1 if self.kind == "snapshots" else self.shape[1]) if "log_scale" in self.inputs else 0
-        return scales + (self.scale == "window")
+        return scales + 2 * (self.scale == "window")
 
     def of_input(self, name: str) -> tuple[int, ...]:
         """Shape of one array, without the batch axis."""
