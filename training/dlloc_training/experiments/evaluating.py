@@ -16,7 +16,7 @@ from seiscomp_dlloc.snapshots import ENVELOPE_PASS, WAVEFORM_PASS
 from ..calibration import ImageKind, read
 from ..networks.outputs import PARAMETERS
 from ..networks.regression import Regressor
-from ..networks.sigma_calibration import calibrate
+from ..networks.sigma_calibration import LEAST_EVENTS, calibrate
 from ..networks.units import Estimates
 from ..slim import Density
 from .bank import TARGETS
@@ -73,9 +73,12 @@ def calibrate_sigmas(materials: Materials, fitted: Fitted) -> None:
     residuals[~exact.answered] = np.nan
     groups = [[answers.names.index(each) for each in ("x", "y") if each in answers.names]]
     groups += [[k] for k, each in enumerate(answers.names) if each not in ("x", "y")]
-    known = [group for group in groups if group and np.isfinite(residuals[:, group]).any()]
     factors = np.ones(len(answers.names))
-    for group in known:
+    for group in groups:
+        known = np.count_nonzero(np.isfinite(residuals[:, group]).all(axis=1)) if group else 0
+        # Times and magnitudes of recorded events may be unknown: then the network's own sigmas have to do
+        if not known or (known < LEAST_EVENTS and answers.names[group[0]] in ("time", "magnitude")):
+            continue
         factors[group] = calibrate(residuals[:, group], answers.sigma[:, -1][:, group], [list(range(len(group)))],
                                    (0.68, 0.90))  # fmt: skip
     network.set_temperature(factors)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.model import load
 from seiscomp_dlloc.passport import Calibration, from_dict
 
@@ -44,11 +45,20 @@ def calibrated(materials: Materials, fitted: Fitted) -> Calibration:
     raw = raw_calibration(fitted)
     exact = materials.exact(fitted.plan.inputs, HELD_OUT if fitted.plan.data == THEORETICAL else RECORDED_HELD_OUT)
     grid, kind = fitted.passport.grid, image_kind(fitted)
-    readings = read(images_of(fitted, exact.arrays["waveforms"]), exact.targets[:, :3], grid, raw, kind)
+    answered = exact.answered  # of the others the plugin would not ask the network
+    if not answered.any():
+        raise SettingError(
+            f"networks.{fitted.plan.name}: the plugin finds the first break of none of {len(exact)} held-out events; "
+            "are they below the noise?"
+        )
+    images = images_of(fitted, exact.arrays["waveforms"][answered])
+    readings = read(images, exact.targets[answered, :3], grid, raw, kind)
     noise = _noise_images(materials, fitted)
     silent = read(noise, np.zeros((len(noise), 3)), grid, raw, kind)
     low, none = thresholds(np.array([p.peak for p in readings.peaks]), np.array([p.peak for p in silent.peaks]))
     flat, depth = covariance_scale(readings)
+    if not np.isfinite(depth):  # one depth only: the image says nothing about it
+        depth = 1.0
     return replace(
         raw, peak_threshold=low, no_event_threshold=none, covariance_scale=flat, depth_covariance_scale=depth
     )
