@@ -13,9 +13,10 @@ import torch
 from dlloc_training.experiments import training
 from dlloc_training.experiments.choosing import chosen_rows, kept_events
 from dlloc_training.experiments.computing import Compute
+from dlloc_training.experiments.curves import CURVES, seconds_of
 from dlloc_training.experiments.drawing import TRAIN
 from dlloc_training.experiments.evaluating import training_places
-from dlloc_training.experiments.fitting import CURVES, LAST, ImageFitting, VectorFitting, seconds_of
+from dlloc_training.experiments.fitting import BEST, LAST, ImageFitting, VectorFitting
 from dlloc_training.experiments.materials import Materials
 from dlloc_training.experiments.plans import NetworkPlan, plan_of, plans
 from dlloc_training.experiments.training import DONE, WEIGHTS, load_fitted, run_training, train_network
@@ -106,6 +107,27 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tiny, trained, tmp_
     assert columns[-1] == "seconds"
     assert [line.rsplit(",", 1)[0] for line in curves] == [line.rsplit(",", 1)[0] for line in whole]
     assert len(curves) == 4
+
+
+def test_the_last_epoch_is_kept_whether_it_was_the_best_or_not(tiny, tmp_path, monkeypatch):
+    validate = VectorFitting.validation_step
+
+    def worse(self, batch, index):
+        validate(self, batch, index)
+        self.log("square_held_out", float(self.current_epoch), on_epoch=True, batch_size=1)
+
+    logged = VectorFitting.log
+
+    def log(self, name, value, **settings):
+        if name != "square_held_out" or isinstance(value, float):
+            logged(self, name, value, **settings)
+
+    monkeypatch.setattr(VectorFitting, "validation_step", worse)
+    monkeypatch.setattr(VectorFitting, "log", log)
+    stopped_in(2, monkeypatch, tiny.materials, plan(tiny, epochs=3), tmp_path)
+    epochs = [torch.load(tmp_path / name, weights_only=False)["epoch"] for name in (BEST, LAST)]
+    assert epochs == [0, 1]
+    assert sorted(path.name for path in tmp_path.glob("*.ckpt")) == ["best.ckpt", "last.ckpt"]
 
 
 def test_a_location_image_network_goes_on_to_the_same_weights(tiny, trained, tmp_path, monkeypatch):

@@ -1,9 +1,7 @@
 """Training of one network of an experiment, by Lightning: resumable, the same for a seed."""
 
-import csv
 import logging
 import math
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +14,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from numpy.typing import NDArray
 
-from seiscomp_dlloc.formats.atomic import write_atomically
-
 from ..fit import SlimModule
 from ..networks.losses import loss as loss_of
 from ..networks.regression import Regressor
 from .computing import Compute, interruptible
+from .curves import CURVES, Curves
 from .plans import NetworkPlan
 from .trained import EventBatches
 
@@ -30,7 +27,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
 warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
 
-LAST, BEST, CURVES = "last.ckpt", "best.ckpt", "metrics.csv"
+LAST, BEST = "last.ckpt", "best.ckpt"
 _WARM_UP_STEPS = 50
 
 
@@ -136,39 +133,6 @@ class ImageFitting(SlimModule):
         return _schedule(self.parameters(), self.plan, self.steps)
 
 
-class _Curves(Callback):
-    """Renews metrics.csv after each epoch; what was there of earlier epochs stays. Squares become their roots.
-
-    ``seconds`` that an epoch took: a run that was stopped must not forget the time before.
-    """
-
-    def __init__(self, path: Path, report: Any = None):
-        self.path, self.report = path, report
-        self._began = 0.0
-
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Begin to count."""
-        self._began = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """One more row."""
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row: dict[str, float] = {"epoch": trainer.current_epoch}
-        for name, value in values.items():
-            root = name.startswith("square_")
-            row[f"rmse_{name.removeprefix('square_')}" if root else name] = math.sqrt(value) if root else value
-        row["seconds"], self._began = time.monotonic() - self._began, time.monotonic()
-        if trainer.is_global_zero:
-            before = [r for r in _rows(self.path) if int(r["epoch"]) < trainer.current_epoch]
-            names = list(row)
-            lines = [",".join(names)]
-            lines += [",".join(r.get(name, "") for name in names) for r in before]
-            lines.append(",".join(f"{row[name]:.6g}" for name in names))
-            write_atomically(self.path, ("\n".join(lines) + "\n").encode())
-        if self.report is not None:
-            self.report(trainer.current_epoch, row["rmse_held_out"])
-
-
 class _Epochs(Callback):
     """Everything drawn in an epoch depends on the seed and its number alone, however often the run was stopped."""
 
@@ -185,18 +149,6 @@ class _Epochs(Callback):
         """Seed dropout: anew for every batch, as a run that goes on has drawn other numbers between the epochs."""
         place = [self.seed, 13, trainer.current_epoch, batch_idx, trainer.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-
-
-def seconds_of(folder: Path) -> float:
-    """How long the epochs of the network in ``folder`` took, in all runs together."""
-    return sum(float(row.get("seconds") or 0.0) for row in _rows(folder / CURVES))
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def fit_network(
@@ -221,15 +173,18 @@ def fit_network(
     indices: NDArray[np.int64] = np.arange(held_out)
     parts: Any = [[torch.from_numpy(part)] for part in np.array_split(indices, max(1, -(-held_out // plan.batch)))]
     validation: Any = torch.utils.data.DataLoader(parts, batch_size=None)
-    keep = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor="square_held_out",
-        save_last=True,
-        save_top_k=1,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
+    # The last epoch apart from the best: Lightning's save_last keeps it only where it is the best as well
+    keep = [
+        ModelCheckpoint(
+            folder,
+            filename=Path(name).stem,
+            monitor=monitor,
+            save_top_k=1,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+        for name, monitor in ((BEST, "square_held_out"), (LAST, None))
+    ]
     trainer = compute.trainer(
         max_epochs=plan.epochs,
         use_distributed_sampler=False,
@@ -237,7 +192,7 @@ def fit_network(
         # Weight by weight: by their common norm, branches that share none would act on each other
         gradient_clip_val=1.0,
         gradient_clip_algorithm="value",
-        callbacks=[_Epochs(batches, seed), _Curves(folder / CURVES, report), keep],
+        callbacks=[_Epochs(batches, seed), Curves(folder / CURVES, report), *keep],
         logger=False,
         enable_model_summary=False,
         default_root_dir=folder,

@@ -21,7 +21,8 @@ from ..slim import SlimFCN
 from .bank import TARGETS, Bank
 from .choosing import chosen_rows, sources_of
 from .computing import Compute, first_process
-from .fitting import BEST, LAST, HeldOut, ImageFitting, VectorFitting, best_window, fit_network, seconds_of
+from .curves import seconds_of
+from .fitting import BEST, LAST, HeldOut, ImageFitting, VectorFitting, best_window, fit_network
 from .machine import machine
 from .materials import MAIN, THEORETICAL, Materials
 from .plans import NetworkPlan, plan_of
