@@ -160,6 +160,9 @@ def test_a_network_of_other_settings_is_refused(file, tmp_path, capsys):
         assert "was trained with other settings of networks.volume" in said
     file.write_text(SMALL.replace("seed = 5", "seed = 6"))
     assert "was made with other settings" in refused(capsys, "train", str(file), "-o", str(run), "-q")
+    assert json.loads((run / "settings.json").read_text())["settings"]["seed"] == 5, (
+        "the settings that it was made with"
+    )
 
 
 def test_an_interrupted_run_says_so_and_the_same_command_goes_on(file, tmp_path, capsys, monkeypatch):

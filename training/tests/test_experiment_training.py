@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from dlloc_training.experiments import training
+from dlloc_training.experiments.bank import TARGETS
 from dlloc_training.experiments.choosing import chosen_rows, kept_events
 from dlloc_training.experiments.computing import Compute
 from dlloc_training.experiments.curves import CURVES, seconds_of
@@ -481,3 +482,17 @@ def test_noise_of_recorded_training_events_is_laid_under_theoretical_ones(real):
     noise = real.materials.recorded_noise
     assert noise is not None
     assert noise._data.shape[0] <= REAL - 3
+
+
+def test_origin_times_that_are_not_to_be_trusted_are_neither_taught_nor_measured(real):
+    told = replace(
+        real.experiment,
+        settings={**real.experiment.settings, "recorded": {**real.experiment.settings["recorded"], "time": False}},
+    )
+    materials = Materials(told, real.materials.folder, real.materials.data, real.materials.events, False)
+    column = TARGETS.index("time")
+    for one, known in ((materials, False), (real.materials, True)):
+        for targets in (one.bank("stations", "recorded").targets, one.exact("stations", "recorded-held-out").targets):
+            assert np.isfinite(targets[:, column]).any() == known
+            assert np.isfinite(targets[:, :3]).any(axis=0).all()
+    assert np.isfinite(materials.exact("stations", "held-out").targets[:, column]).all(), "theoretical ones are exact"

@@ -14,7 +14,7 @@ from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.passport import Passport
 
 from .augmenting import Augmenter, Draws
-from .bank import Bank, alone_with, exact_input, load_bank, make_bank, save_bank
+from .bank import TARGETS, Bank, alone_with, exact_input, load_bank, make_bank, save_bank
 from .dataset import Dataset
 from .drawing import HELD_OUT, OFF_NODE, TEST, TRAIN, MadeEvents
 from .inputs import Kind, draft_passport
@@ -129,8 +129,14 @@ class Materials:
                 if bank is None:
                     bank = self._make_bank(inputs, source)
                     save_bank(path, bank, header)
+            self._unknown(bank.targets, source)
             self._banks[key] = bank
         return self._banks[key]
+
+    def _unknown(self, targets: NDArray[np.floating], source: str) -> None:
+        """Take origin times out of ``targets`` (row, 5) where the file says that recorded events have none to trust."""
+        if source == RECORDED and not self.experiment.settings["recorded"].get("time", True):
+            targets[:, TARGETS.index("time")] = np.nan
 
     def _make_bank(self, inputs: Kind, source: str) -> Bank:
         seed = (self.experiment.seed, 5 if source == THEORETICAL else 15, 0 if inputs == "images" else 1)
@@ -191,9 +197,11 @@ class Materials:
             records.append(record)
             ratios.append(signal_to_noise(windows.conditioned(record), record.origin_s + windows.p_travel_s(record)))
             gone.append(int(away.sum()))
+        known = np.array(targets).reshape(-1, len(TARGETS))
+        self._unknown(known, source)
         return ExactSet(
             {each: np.stack(values) for each, values in arrays.items()},
-            np.array(targets).reshape(-1, 5),
+            known,
             tuple(records),
             np.array(ratios),
             np.array(gone, np.int64),

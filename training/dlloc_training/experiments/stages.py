@@ -68,7 +68,6 @@ class Run:
     def materials(self) -> Materials:
         """What networks are trained and measured on; synthesises what is missing."""
         if first_process():
-            self.keep_settings()
             data = run_synthesis(
                 self.experiment,
                 self.folder,
@@ -77,6 +76,7 @@ class Run:
                 workers=cores() if self.workers is None else self.workers,
                 dask=self.dask,
             )
+            self.keep_settings()  # now that the folder is known to be of this experiment
         else:
             while not (self.folder / DATASET).exists():  # the first process makes it
                 time.sleep(1.0)
