@@ -135,6 +135,16 @@ def test_what_cannot_be_is_said_before_anything_is_made(tmp_path, capsys, old, n
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("highest", "doubtful"), [(8.0, True), (9.5, True), (10.0, False)])
+def test_seismograms_that_end_at_the_bands_edge_are_doubted(tmp_path, capsys, monkeypatch, highest, doubtful):
+    path = tinyrun.written(tmp_path, SMALL.replace("highest_hz = 10.0", f"highest_hz = {highest}")).path
+    monkeypatch.setitem(stages._STAGES, "train", lambda _: None)
+    assert main(["train", str(path), "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert (f"records.highest_hz {highest:g} is hardly above the band, which reaches to 8 Hz" in said) == doubtful
+    assert ("set it to 10 or more" in said) == doubtful
+
+
 def test_a_version_that_is_none_is_refused_at_once(file, tmp_path, capsys):
     said = refused(capsys, "run", str(file), "-o", str(tmp_path / "out"), "--model-version", "new")
     assert "model version 'new': give three numbers, like 1.0.0" in said

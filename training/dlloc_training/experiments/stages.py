@@ -9,7 +9,7 @@ from pathlib import Path
 from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.formats.atomic import write_atomically
 
-from .checking import check_networks, check_version
+from .checking import check_networks, check_version, doubts
 from .computing import Compute, first_process
 from .dataset import Dataset
 from .drawing import draw_events
@@ -173,6 +173,8 @@ def run_stages(run: Run, stages: Sequence[str]) -> None:
     """
     check_networks(run.experiment, run.plans)
     check_version(run.version)
+    for doubt in doubts(run.experiment):
+        run.say(doubt)
     robustness_of(run.experiment, plans(run.experiment))
     for stage in stages:
         if stage == "search" and "search" not in run.experiment.settings and len(stages) > 1:
