@@ -3,9 +3,10 @@
     python bench/synthesis.py [--workers 1 2] [--dask] [--write NAME]
 
 Needs the training package. Wall times of the command ``synthesize``, its start and that of its workers included: with
-the tables of Green's functions still to make, and with the tables there. The files must be the same byte by byte.
-Floors: the inverse Fourier transforms of P and S of all traces and the two convolutions' transforms of the coda, at
-the rate of one core in the same run, over the number of workers; and the file's bytes written to the same disk, with
+the tables of Green's functions still to make, and with the tables there; and, for the latter, the processor time of
+all its processes, which other work on the machine changes little. The files must be the same byte by byte.
+Floors: the inverse Fourier transforms of P and S of all traces and the two convolutions' transforms of the coda, as
+processor time in the same run, over the number of workers; and the file's bytes written to the same disk, with
 fsync. ``--dask``: a local Dask cluster of as many processes beside.
 """
 
@@ -20,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from tables import add_write_option, best_ms, machine, markdown, publish
+from synthetics import least_ms
+from tables import add_write_option, machine, markdown, publish
 
 EVENTS, STATIONS, MODELS, RATE_HZ, BEFORE_S, DURATION_S = 2000, 15, 2, 20.0, 4.0, 60.0
 SAMPLES = round((BEFORE_S + DURATION_S) * RATE_HZ)
@@ -65,29 +67,30 @@ def write_experiment(path: Path) -> None:
     )
 
 
-def seconds(experiment: Path, folder: Path, options: list[str]) -> float:
+def seconds(experiment: Path, folder: Path, options: list[str]) -> tuple[float, float]:
+    """Wall time, and processor time of all processes."""
     command = [sys.executable, "-m", "dlloc_training", "synthesize", str(experiment), "-o", str(folder), *options]
-    before = time.perf_counter()
+    before, used = time.perf_counter(), os.times()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - before
+    now = os.times()
+    processor = now.children_user + now.children_system - used.children_user - used.children_system
+    return time.perf_counter() - before, processor
 
 
 def arithmetic_s() -> float:
-    """Seconds of the transforms alone, on one core."""
+    """Processor seconds of the transforms alone."""
     block = 3 * STATIONS
     half = np.ones((block, round((DURATION_S + 2.0) * RATE_HZ) // 2 + 1), np.complex64)
     long = next_fast_len(2 * SAMPLES, real=True)
     traces = np.ones((block, SAMPLES), np.float32)
     spectra = rfft(traces, long, axis=-1)
-    one_event = best_ms(
+    one_event = least_ms(
         lambda: (
-            irfft(half, axis=-1),
-            irfft(half, axis=-1),
-            rfft(traces, long, axis=-1),
-            rfft(traces, long, axis=-1),
+            [irfft(half, axis=-1) for _ in range(2)],
+            [rfft(traces, long, axis=-1) for _ in range(2)],
             irfft(spectra, long, axis=-1),
         ),
-        20,
+        50,
     )
     return EVENTS * one_event / 1e3
 
@@ -123,22 +126,31 @@ def main() -> None:
         floor, disk = arithmetic_s(), writing_s(Path(name))
         for label, count, more in ways:
             options = ["--workers", str(count), *more]
-            whole = seconds(experiment, folder, options)
+            whole, _ = seconds(experiment, folder, options)
             size = (folder / DATASET).stat().st_size
             (folder / DATASET).unlink()
-            rest = seconds(experiment, folder, options)
+            rest, processor = seconds(experiment, folder, options)
             digests.add(hashlib.sha256((folder / DATASET).read_bytes()).hexdigest())
             for path in (*folder.glob("*.*"), *folder.glob("tables/*")):
                 path.unlink()
-            rows.append([label, f"{whole:.1f} s", f"{rest:.1f} s", f"{floor / count:.1f} s", f"{disk:.1f} s",
-                         f"{EVENTS / rest:.0f} events/s"])  # fmt: skip
+            times = (whole, rest, processor, floor / count, disk)
+            rows.append([label, *(f"{value:.1f} s" for value in times), f"{EVENTS / rest:.0f} events/s"])
     if len(digests) != 1:
         raise SystemExit("the files differ")
     note = (
-        f"{machine()}. {EVENTS} events x {STATIONS} stations x 3 components x {SAMPLES} samples at {RATE_HZ:g} Hz, "
-        f"{size / 1e6:.0f} MB; {MODELS} earth models, P and S apart, site terms, coda. Files the same byte by byte."
+        f"{machine()}, load {os.getloadavg()[1]:.1f} with all other work. {EVENTS} events x {STATIONS} stations x "
+        f"3 components x {SAMPLES} samples at {RATE_HZ:g} Hz, {size / 1e6:.0f} MB; {MODELS} earth models, P and S "
+        "apart, site terms, coda. Files the same byte by byte."
     )
-    header = ("computed by", "whole", "tables there", "transforms (floor)", "writing (floor)", "rate, tables there")
+    header = (
+        "computed by",
+        "whole",
+        "tables there",
+        "processor",
+        "transforms (floor)",
+        "writing (floor)",
+        "rate, tables there",
+    )
     publish(f"{note}\n\n" + markdown(header, rows), arguments.write)
 
 

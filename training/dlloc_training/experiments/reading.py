@@ -19,7 +19,6 @@ from seiscomp_dlloc.geometry import LocalFrame
 from seiscomp_dlloc.records import Station
 from seiscomp_dlloc.units import m_to_km
 
-from ..catalogue import read_stations
 from ..earth import COLUMNS, EarthModel
 from .shipped import find
 
@@ -147,6 +146,8 @@ def _region(row: dict[str, float], path: Path) -> Region:
 
 def _stations(network: dict[str, Any], path: Path) -> tuple[Station, ...]:
     if "inventory" in network:
+        from ..catalogue import read_stations  # a second of imports, which processes that only synthesise do not need
+
         try:
             stations = read_stations(file_path(network["inventory"], "network.inventory", path))
         except InventoryError as error:
