@@ -133,6 +133,15 @@ def test_tables_have_the_depths_of_the_nodes(experiment: ExperimentFile, spacing
     assert np.abs(depths[:, None] - boundaries).min() > 0.01
 
 
+def test_tables_are_as_fine_in_depth_as_the_file_asks(experiment: ExperimentFile) -> None:
+    experiment.path.write_text(SMALL.replace("models = 2", "models = 2\ndepth_step_km = 0.2"))
+    experiment = read_experiment(experiment.path)
+    depths, _ = table_axes(experiment, experiment.earth)
+    assert np.diff(depths).max() <= 0.2 + 0.03
+    nodes = np.unique(draw_events(experiment).depth_km) - experiment.surface_km
+    assert np.abs(nodes[:, None] - depths).min(axis=1).max() <= 0.12
+
+
 def test_models_are_drawn_around_the_given_one(experiment: ExperimentFile) -> None:
     experiment.path.write_text(SMALL.replace("models = 2", "models = 40"))
     experiment = read_experiment(experiment.path)

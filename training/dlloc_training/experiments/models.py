@@ -55,11 +55,13 @@ def draw_models(experiment: ExperimentFile) -> tuple[EarthModel, ...]:
 def table_axes(experiment: ExperimentFile, model: EarthModel) -> tuple[FloatArray, FloatArray]:
     """Depths below the model's surface and distances (km) that hold every event and station of the experiment.
 
-    Depths are those of the grid, and no more than 1 km apart; those on a layer's boundary are moved off it.
+    Depths are those of the grid, and no more than ``earth.depth_step_km`` apart (1 km where the file does not say);
+    those on a layer's boundary are moved off it.
     """
     region = experiment.region
     grid = experiment.settings["events"].get("grid")
-    step = min(_LARGEST_DEPTH_STEP_KM, grid["spacing_depth_km"] if grid else _LARGEST_DEPTH_STEP_KM)
+    largest = experiment.settings["earth"].get("depth_step_km", _LARGEST_DEPTH_STEP_KM)
+    step = min(largest, grid["spacing_depth_km"]) if grid else largest
     if grid:  # the nodes themselves, with whole steps between them
         step = grid["spacing_depth_km"] / np.ceil(grid["spacing_depth_km"] / step)
     middle = 0.5 * (region.top_km + region.bottom_km) - experiment.surface_km
@@ -68,7 +70,8 @@ def table_axes(experiment: ExperimentFile, model: EarthModel) -> tuple[FloatArra
     offset = 0.0
     if grid and (np.floor(2 * half / grid["spacing_depth_km"] + 1e-9) + 1) % 2 == 0:
         offset = 0.5 * grid["spacing_depth_km"]
-    depths = np.unique(np.round(middle + step * np.arange(-count - 1, count + 2) + offset, 6))
+    below = count + 1 + int(np.ceil(offset / step))
+    depths = np.unique(np.round(middle + step * np.arange(-below, count + 2) + offset, 6))
     low, high = middle - half, middle + half
     depths = depths[(depths > low - step + 1e-6) & (depths < high + step - 1e-6) & (depths > 0.05)]
     for top in model.tops_km[1:]:
