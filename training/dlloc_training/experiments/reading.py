@@ -20,7 +20,7 @@ from seiscomp_dlloc.records import Station
 from seiscomp_dlloc.units import m_to_km
 
 from ..earth import COLUMNS, EarthModel
-from .shipped import find
+from .shipped import find, shipped
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
@@ -76,6 +76,8 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     path = find(path)
     try:
         settings = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise SettingError(f"{path}: there is no such file; shipped are {', '.join(shipped())}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
@@ -160,7 +162,7 @@ def _stations(network: dict[str, Any], path: Path) -> tuple[Station, ...]:
     names = [station.id for station in stations]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SettingError(f"{path}: network: {', '.join(twice)} stands there twice")
+        raise SettingError(f"{path}: network: {', '.join(twice)} stands there twice; give each station once")
     return stations
 
 
