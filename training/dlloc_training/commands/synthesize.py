@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.output or Path("runs") / experiment.name
     workers = cores() if args.workers is None else args.workers
     try:
-        data = run_synthesis(experiment, folder, progress=True, workers=workers, dask=args.dask)
+        data = run_synthesis(experiment, folder, progress=sys.stderr.isatty(), workers=workers, dask=args.dask)
     except KeyboardInterrupt:
         print("synthesize: interrupted; the same command goes on from here", file=sys.stderr)
         return 130

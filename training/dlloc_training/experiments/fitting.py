@@ -26,6 +26,7 @@ from .trained import EventBatches
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
 warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
+warnings.filterwarnings("ignore", ".*exists and is not empty.*")
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _WARM_UP_STEPS = 50
