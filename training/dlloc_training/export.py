@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,20 @@ def to_onnx(
     network = network.eval().cpu()
     named, outputs = _named(example), [output] if isinstance(output, str) else list(output)
     buffer = io.BytesIO()
-    torch.onnx.export(
-        network,
-        tuple(named.values()),
-        buffer,  # type: ignore[arg-type]
-        input_names=list(named),
-        output_names=outputs,
-        dynamic_axes={name: {0: "batch"} for name in (*named, *outputs)},
-        opset_version=18,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # Constants of the network are meant to be constants; what the graph computes is compared with torch afterwards
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", "Constant folding")
+        torch.onnx.export(
+            network,
+            tuple(named.values()),
+            buffer,  # type: ignore[arg-type]
+            input_names=list(named),
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in (*named, *outputs)},
+            opset_version=18,
+            dynamo=False,
+        )
     onnx.checker.check_model(onnx.load_model_from_string(buffer.getvalue()))
     return buffer.getvalue()
 
