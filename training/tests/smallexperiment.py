@@ -1,4 +1,12 @@
-"""An experiment's file for tests."""
+"""An experiment's file for tests, and processes that can be interrupted."""
+
+import signal
+
+
+def heed_interrupts() -> None:
+    """For a process to be: jobs in the background of a shell are started with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 
 TEXT = """
 name = "small"

@@ -18,6 +18,7 @@ from dlloc_training.experiments.fitting import VectorFitting
 from seiscomp_dlloc.model import load
 
 from . import tinyrun
+from .smallexperiment import heed_interrupts
 
 SMALL = re.sub(r"\[networks\.slim\]\nnetwork.*\nsettings.*\n", "", tinyrun.TEXT).replace("windows = 4", "windows = 2")
 QUIET = ("-q", "--accelerator", "cpu", "--workers", "1")
@@ -210,7 +211,8 @@ def environment() -> dict[str, str]:
 def test_an_operators_interruption_ends_the_command_and_it_goes_on(tmp_path):
     path = tinyrun.written(tmp_path, SMALL.replace("epochs = 2", "epochs = 400")).path
     command = [sys.executable, "-m", "dlloc_training", "train", str(path), "-o", str(tmp_path / "out"), *QUIET]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=environment(), preexec_fn=heed_interrupts, **pipes)
     until = time.monotonic() + 200
     while not (tmp_path / "out" / "networks" / "volume" / "last.ckpt").exists():
         assert process.poll() is None

@@ -21,6 +21,7 @@ from dlloc_training.experiments.synthesis import DATASET
 
 from seiscomp_dlloc.errors import SettingError
 
+from .smallexperiment import heed_interrupts
 from .test_experiment_synthesis import SMALL
 
 MANY = SMALL.replace("off_node = 3", "off_node = 300")
@@ -90,7 +91,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_file(
     script.write_text(SLOWED)
     command = [sys.executable, str(script), "synthesize", str(file), "-o", str(folder), "--workers", workers]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=env, preexec_fn=heed_interrupts, **pipes) as process:
         until = time.monotonic() + 60
         while not events_done(folder):
             assert process.poll() is None
