@@ -41,7 +41,7 @@ def test_a_shipped_experiment_is_found_by_its_name_and_a_file_comes_first(
     assert find("quick.toml") == Path("quick.toml")
     with pytest.raises(SettingError, match=r"^quick\.toml"):
         read_experiment("quick.toml")
-    with pytest.raises(SettingError, match=r"^folder/quick\.toml: cannot be read"):
+    with pytest.raises(SettingError, match=r"^folder/quick\.toml: there is no such file"):
         read_experiment("folder/quick.toml")
 
 
