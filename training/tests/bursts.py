@@ -68,6 +68,25 @@ def known(count: int, seed: int = 5, dead: int | None = None, snr: float = 20.0)
     return KnownEvents(net, tuple(conditioned), where, np.full(count, ORIGIN_S))
 
 
+def experiment_of(folder: str) -> str:
+    """The sections of an experiment's file, up to the region, for events of ``folder`` (:func:`write_folder`)."""
+    return f"""
+name = "recorded"
+seed = 3
+[network]
+inventory = "{folder}/stations.xml"
+[earth]
+layers = [[0.0, 6.0, 3.5, 2.7, 400, 200]]
+[region]
+south = 35.7
+north = 36.3
+west = -97.4
+east = -96.6
+top_km = 2.0
+bottom_km = 9.0
+"""
+
+
 def write_folder(folder: Path, train: int, test: int) -> LocalNetwork:
     """catalog.xml, stations.xml, split.csv and waveforms/ as a folder of recorded events has them."""
     net, rng, where = network(), np.random.default_rng(11), places(train + test)

@@ -26,21 +26,9 @@ from seiscomp_dlloc.records import TraceBlock, Trigger
 
 from . import bursts
 
-TEXT = """
-name = "recorded"
-seed = 3
-[network]
-inventory = "$FOLDER_OF_EVENTS/stations.xml"
-[earth]
-layers = [[0.0, 6.0, 3.5, 2.7, 400, 200]]
-[region]
-south = 35.7
-north = 36.3
-west = -97.4
-east = -96.6
-top_km = 2.0
-bottom_km = 9.0
-[events]
+TEXT = (
+    bursts.experiment_of("$FOLDER_OF_EVENTS")
+    + """[events]
 count = 5
 magnitude = [2.0, 3.0]
 [records]
@@ -50,6 +38,7 @@ duration_s = 40.0
 folder = "${FOLDER_OF_EVENTS}"
 held_out = 2
 """
+)
 TRAIN, TEST = 6, 2
 
 

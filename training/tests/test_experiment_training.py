@@ -367,21 +367,9 @@ def test_a_grid_is_needed_to_widen_it(tmp_path):
 
 # Recorded events
 
-RECORDED = """
-name = "recorded"
-seed = 3
-[network]
-inventory = "events/stations.xml"
-[earth]
-layers = [[0.0, 6.0, 3.5, 2.7, 400, 200]]
-[region]
-south = 35.7
-north = 36.3
-west = -97.4
-east = -96.6
-top_km = 2.0
-bottom_km = 9.0
-[events]
+RECORDED = (
+    bursts.experiment_of("events")
+    + """[events]
 count = 24
 magnitude = [3.0, 4.0]
 held_out_share = 0.3
@@ -422,6 +410,7 @@ network = "slim"
 settings = {mixed = 16, hidden = 16}
 data = "both"
 """
+)
 REAL, REAL_TEST = 10, 2
 
 

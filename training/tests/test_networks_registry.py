@@ -91,6 +91,16 @@ def test_pooling_can_be_left_out_after_any_layer():
     assert made.eval()(*shape.example(2)).shape == (2, 5, 2)
 
 
+def test_pooling_can_leave_time_as_it_is():
+    shape = InputShape("snapshots", (12, 8, 8), 10.0, ("snapshots",))
+    settings = {"channels": 1, "convolutions": 3, "pooling_time": [False, True, False]}
+    made = build("volume_cnn", settings, shape, ONE_NETWORK)
+    trunk = made.branches[0].trunk
+    assert [m.kernel_size for m in trunk.modules() if isinstance(m, nn.MaxPool3d)] == [(1, 2, 2), (2, 2, 2), (1, 2, 2)]
+    assert trunk.features == 4 * 6 * 1 * 1
+    assert made.eval()(*shape.example(2)).shape == (2, 5, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
@@ -109,6 +119,7 @@ def test_pooling_can_be_left_out_after_any_layer():
         ("image_cnn", {"pooling": [True]}, "one for each of the 3 convolution layers"),
         ("image_cnn", {"pooling": [True, 1, 0]}, "must be true or false, or a list"),
         ("image_cnn", {"convolutions": 5}, "16 x 16 pixels is too small for 5 poolings; at most 4"),
+        ("volume_cnn", {"pooling_time": [True]}, "setting pooling_time: (True,) must be true or false"),
         ("volume_cnn", {"convolutions": 5}, "16 x 16 pixels is too small for 5 poolings; at most 4"),
         ("volume_cnn", {"window_frames": 13}, "window_frames 13 is more than the input's 12 frames"),
         ("two_stream", {"window_frames": 1}, "window_frames: 1 is outside 2"),

@@ -29,17 +29,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
-    from seiscomp_dlloc.errors import SettingError
-
     from ..experiments.reading import read_experiment
     from ..experiments.synthesis import run_synthesis
-    from ..experiments.workers import LOCAL, cores
+    from ..experiments.workers import processes
 
-    if args.dask not in (None, LOCAL) and args.workers is not None:
-        raise SettingError(f"--workers counts processes of this machine: leave it out with --dask {args.dask}")
+    workers = processes(args.workers, args.dask)
     experiment = read_experiment(args.experiment)
     folder = args.output or Path("runs") / experiment.name
-    workers = cores() if args.workers is None else args.workers
     try:
         data = run_synthesis(experiment, folder, progress=sys.stderr.isatty(), workers=workers, dask=args.dask)
     except KeyboardInterrupt:

@@ -68,9 +68,8 @@ def _noise_images(materials: Materials, fitted: Fitted) -> NDArray[np.float32]:
     """Images of windows without an event, anchored anywhere."""
     source = THEORETICAL if fitted.plan.data == THEORETICAL else RECORDED
     inputs = fitted.plan.inputs
-    augmenter = materials.augmenter(inputs, source, materials.records(inputs, source))
-    silent = replace(augmenter.draws, no_event=1.0)
-    augmenter.draws = silent
+    silent = replace(materials.draws, no_event=1.0)
+    augmenter = materials.augmenter(inputs, source, materials.records(inputs, source), silent)
     windows, made = materials.windows(inputs), []
     for number in range(NOISE_WINDOWS):
         rng = np.random.default_rng([materials.experiment.seed, 12, number])
@@ -88,7 +87,7 @@ def export_network(
     """Write ``folder``/NAME-VERSION.onnx and read it back with the plugin, golden input and all; returns the path."""
     experiment, plan = materials.experiment, fitted.plan
     name = f"{experiment.name}-{plan.name}"
-    calibration = {key: value for key, value in asdict(calibrated(materials, fitted)).items()}
+    calibration = asdict(calibrated(materials, fitted))
     document = json.loads(fitted.passport.to_json())
     if isinstance(fitted.network, Regressor):
         frame = experiment.region.frame

@@ -34,7 +34,6 @@ FloatArray = NDArray[np.float64]
 THEORETICAL, RECORDED = "theoretical", "recorded"
 LOST_PREFIX = "lost-"
 _SETS = {HELD_OUT_SET: HELD_OUT, TEST_SET: TEST, OFF_NODE_SET: OFF_NODE}
-MAIN = {"images": "snapshots", "stations": "waveforms"}
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,13 @@ class Materials:
         """What makes inputs of a kind."""
         return Windows.of(self._passport(inputs))
 
-    def augmenter(self, inputs: Kind, source: str, records: Sequence[Record]) -> Augmenter:
-        """Draws of ``records`` of a source."""
+    def augmenter(self, inputs: Kind, source: str, records: Sequence[Record], draws: Draws | None = None) -> Augmenter:
+        """Augmenter of ``records`` of a source; ``draws`` in place of the experiment's."""
         frame, settings = self.experiment.region.frame, self._passport(inputs).preprocessing
         noise = self.recorded_noise
         return Augmenter(
             records,
-            self.draws,
+            self.draws if draws is None else draws,
             lambda record: record.truth.local(frame),
             clean=source == THEORETICAL,
             recorded=None if noise is None else noise.draw,

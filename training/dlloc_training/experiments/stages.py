@@ -27,7 +27,7 @@ from .search import BEST, SEARCH, read_best
 from .searching import search_network
 from .synthesis import DATASET, header, run_synthesis
 from .training import DONE, Fitted, load_fitted, network_folder, run_training
-from .workers import cores
+from .workers import processes
 
 RESOLVED = "settings.json"
 EVOLVING = (TEST, RECORDED_TEST)
@@ -73,7 +73,7 @@ class Run:
                 self.folder,
                 self.say,
                 self.compute.progress,
-                workers=cores() if self.workers is None else self.workers,
+                workers=processes(self.workers, self.dask),
                 dask=self.dask,
             )
             self.keep_settings()  # now that the folder is known to be of this experiment

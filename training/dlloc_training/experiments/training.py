@@ -22,9 +22,9 @@ from .bank import TARGETS, Bank
 from .choosing import chosen_rows, sources_of
 from .computing import Compute, first_process
 from .curves import seconds_of
-from .fitting import BEST, LAST, HeldOut, ImageFitting, VectorFitting, best_window, fit_network
+from .fitting import LAST, HeldOut, ImageFitting, VectorFitting, best_window, fit_network
 from .machine import machine
-from .materials import MAIN, THEORETICAL, Materials
+from .materials import THEORETICAL, Materials
 from .plans import NetworkPlan, plan_of
 from .predictions import HELD_OUT, RECORDED_HELD_OUT
 from .trained import BankDataset, EventBatches
@@ -231,6 +231,3 @@ def run_training(
         made[plan.name] = train_network(materials, plan, folder, compute, start)
         say(f"{plan.name}: {'was trained already' if there else 'trained'} ({made[plan.name].meta['seconds']} s)")
     return made
-
-
-__all__ = ["BEST", "MAIN", "Fitted", "load_fitted", "make_network", "network_folder", "run_training", "train_network"]

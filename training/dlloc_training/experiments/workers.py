@@ -54,6 +54,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processes(workers: int | None, dask: str | None) -> int:
+    """How many processes of this machine the options ``--workers`` and ``--dask`` ask for: by default one per core.
+
+    Raises SettingError where both are given and the cluster is not :data:`LOCAL`.
+    """
+    if dask not in (None, LOCAL) and workers is not None:
+        raise SettingError(f"--workers counts processes of this machine: leave it out with --dask {dask}")
+    return cores() if workers is None else workers
+
+
 @contextmanager
 def workplace(workers: int = 1, dask: str | None = None) -> Iterator[Place]:
     """``workers`` processes of this machine (1: this process itself), or a Dask cluster.

@@ -87,18 +87,27 @@ class ConvolutionSettings(HeadSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        flags: Any = self.pooling
-        several = isinstance(flags, tuple) and len(flags) == self.convolutions
-        if not isinstance(flags, bool) and not (several and all(isinstance(flag, bool) for flag in flags)):
-            raise SettingError(
-                f"network setting pooling: {flags!r} must be true or false, or a list of these, one for each of the "
-                f"{self.convolutions} convolution layers"
-            )
+        self.per_layer("pooling")
+
+    def per_layer(self, name: str) -> tuple[bool, ...]:
+        """A setting that is true or false for all convolution layers, or a list with one for each.
+
+        Raises SettingError where it is neither.
+        """
+        flags: Any = getattr(self, name)
+        if isinstance(flags, bool):
+            return (flags,) * self.convolutions
+        if isinstance(flags, tuple) and len(flags) == self.convolutions and all(isinstance(f, bool) for f in flags):
+            return flags
+        raise SettingError(
+            f"network setting {name}: {flags!r} must be true or false, or a list of these, one for each of the "
+            f"{self.convolutions} convolution layers"
+        )
 
     @property
     def poolings(self) -> tuple[bool, ...]:
         """For each layer whether pooling follows it."""
-        return (self.pooling,) * self.convolutions if isinstance(self.pooling, bool) else self.pooling
+        return self.per_layer("pooling")
 
     @property
     def widths(self) -> tuple[int, ...]:
