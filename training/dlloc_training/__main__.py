@@ -10,6 +10,8 @@ from seiscomp_dlloc.errors import DllocError, InputError
 
 from . import __version__, commands
 
+INTERRUPTED = 130
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with one subcommand per module of :mod:`dlloc_training.commands`."""
@@ -22,13 +24,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0, or 2 where the input is at fault, 1 where something else of ours failed."""
+    """Run a command; 0, or 2 where the input is at fault, 1 where something else of ours failed, 130 where stopped."""
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
     except DllocError as error:
         print(f"{args.command}: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        on = "; the same command goes on from here" if getattr(args, "resumes", False) else ""
+        print(f"{args.command}: interrupted{on}", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

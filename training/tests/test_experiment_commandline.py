@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from dlloc_training.__main__ import main
-from dlloc_training.experiments import commandline, exporting, stages
+from dlloc_training.experiments import exporting, stages
 from dlloc_training.experiments.bank import Bank
 from dlloc_training.experiments.fitting import VectorFitting
 
@@ -35,6 +35,23 @@ def no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     if request.node.get_closest_marker("slow") is None:
         monkeypatch.setattr(stages, "write_report", lambda _, folder: folder / "report.md")
         monkeypatch.setattr(exporting, "NOISE_WINDOWS", 20)
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "goes_on"),
+    [("run", "quick", True), ("synthesize", "quick", True), ("demo", "--model m --run r -o o", False)],
+)
+def test_a_command_that_is_interrupted_anywhere_says_whether_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, options: str, goes_on: bool
+) -> None:
+    def stopped(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"dlloc_training.commands.{command}.run", stopped)
+    assert main([command, *options.split()]) == 130
+    says = capsys.readouterr().err
+    assert says.startswith(f"{command}: interrupted")
+    assert ("goes on" in says) is goes_on
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -187,7 +204,7 @@ def test_an_interrupted_run_says_so_and_the_same_command_goes_on(file, tmp_path,
 
     with monkeypatch.context() as patch:
         patch.setattr(VectorFitting, "training_step", stopping)
-        assert main(["train", str(file), "-o", str(run), *QUIET]) == commandline.INTERRUPTED == 130
+        assert main(["train", str(file), "-o", str(run), *QUIET]) == 130
     said = capsys.readouterr()
     assert said.err == "train: interrupted; the same command goes on from here\n"
     assert main(["train", str(file), "-o", str(run), *QUIET]) == 0

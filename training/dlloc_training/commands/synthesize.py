@@ -24,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="let a Dask cluster compute: its scheduler's address (tcp://host:8786), or 'local' for one of --workers "
         "processes; needs the extra 'scale' and a run folder that all workers see",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, resumes=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,11 +36,7 @@ def run(args: argparse.Namespace) -> int:
     workers = processes(args.workers, args.dask)
     experiment = read_experiment(args.experiment)
     folder = args.output or Path("runs") / experiment.name
-    try:
-        data = run_synthesis(experiment, folder, progress=sys.stderr.isatty(), workers=workers, dask=args.dask)
-    except KeyboardInterrupt:
-        print("synthesize: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+    data = run_synthesis(experiment, folder, progress=sys.stderr.isatty(), workers=workers, dask=args.dask)
     events, _, stations, samples = data.shape
     print(f"{data.path}: {events} events, {stations} stations, {samples} samples")
     return 0

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from seiscomp_dlloc.errors import SettingError
 
-INTERRUPTED = 130
-
 
 def add_options(parser: argparse.ArgumentParser, networks: bool = True) -> None:
-    """The experiment, its run folder, its networks."""
+    """The experiment, its run folder, its networks; what was stopped goes on."""
+    parser.set_defaults(resumes=True)
     parser.add_argument("experiment", metavar="FILE.toml", help="the experiment: a file, or the name of a shipped one")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="run folder (default: runs/NAME)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
@@ -55,7 +54,7 @@ def _count(text: str) -> int:
 
 
 def staged(args: argparse.Namespace, stages: Sequence[str]) -> int:
-    """Run the stages in order; 130 where the operator interrupts."""
+    """Run the stages in order. Raises SettingError where the disk is full."""
     import torch
 
     from .computing import Compute, first_process
@@ -85,9 +84,6 @@ def staged(args: argparse.Namespace, stages: Sequence[str]) -> int:
     )
     try:
         run_stages(run, stages)
-    except KeyboardInterrupt:
-        print(f"{args.command}: interrupted; the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
