@@ -108,8 +108,11 @@ class SlimModule(ImageModule):
     def loss(self, batch: list[torch.Tensor], sigma: float) -> torch.Tensor:
         """Cross-entropy of the probability image."""
         waveforms, points = batch
-        label = self.axes.density(points, sigma, self.sigma_depth_km)
-        loss: torch.Tensor = -(label * self.network(waveforms)).sum((1, 2, 3)).mean()
+        return self.cross_entropy(self.network(waveforms), points, sigma)
+
+    def cross_entropy(self, image: torch.Tensor, points: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The loss of log probabilities (batch, nz, ny, nx) whose events were at ``points`` (batch, 2, 3)."""
+        loss: torch.Tensor = -(self.axes.density(points, sigma, self.sigma_depth_km) * image).sum((1, 2, 3)).mean()
         return loss
 
     def epicentre_map(self, waveforms: torch.Tensor) -> torch.Tensor:

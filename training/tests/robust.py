@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
+from dlloc_training.experiments.building import make_network
 from dlloc_training.experiments.evaluating import Answers
 from dlloc_training.experiments.materials import ExactSet, Materials
 from dlloc_training.experiments.plans import plan_of, plans
 from dlloc_training.experiments.reading import ExperimentFile
 from dlloc_training.experiments.robustness.settings import Robustness, robustness_of
-from dlloc_training.experiments.training import Fitted, make_network
+from dlloc_training.experiments.training import Fitted
 
 from seiscomp_dlloc.decode import ImagePeak
 from seiscomp_dlloc.passport import Calibration

@@ -35,7 +35,7 @@ from seiscomp_dlloc.records import Solution, Trigger
 from . import tinyrun
 from .tinyrun import STARTTIME, Tiny
 
-NETWORKS = ("volume", "slim")
+NETWORKS = ("volume", "slim", "beside")
 NOISE = 40
 
 
@@ -43,7 +43,7 @@ class Done:
     """The experiment after all its stages."""
 
     def __init__(self, folder: Path):
-        self.tiny: Tiny = tinyrun.made(folder)
+        self.tiny: Tiny = tinyrun.made(folder, tinyrun.WITH_BESIDE)
         self.folder = folder / "run"
         self.said: list[str] = []
         run = Run(self.tiny.experiment, self.folder, Compute("cpu", progress=False), workers=1, version="1.2.3",
@@ -80,8 +80,8 @@ def done(tmp_path_factory) -> Done:
     return Done(tmp_path_factory.mktemp("done"))
 
 
-def exact_of(done: Done, fitted: Fitted, records: list[Record]) -> ExactSet:
-    windows = done.materials.windows(fitted.plan.inputs)
+def exact_of(materials: Materials, fitted: Fitted, records: list[Record]) -> ExactSet:
+    windows = materials.windows(fitted.plan.inputs)
     rows = [exact_input(windows, record, fitted.inputs) for record in records]
     return ExactSet(
         {name: np.stack([arrays[k] for arrays, _, _ in rows]) for k, name in enumerate(fitted.inputs)},
@@ -109,7 +109,7 @@ def test_the_plugin_gives_the_exported_models_answers_that_were_evaluated(done, 
     held = done.materials.exact(fitted.plan.inputs, "test").records
     records = [tinyrun.in_counts(record) for record in held[:4]]
     records[1] = records[1].without(np.arange(6) == 3)
-    exact = exact_of(done, fitted, records)
+    exact = exact_of(done.materials, fitted, records)
     assert exact.answered.all()
     settings = calibrated(done.materials, fitted)
     got = predictions(done.materials, fitted, exact, settings)
@@ -140,7 +140,7 @@ def test_the_model_file_says_what_it_is(done, name):
     assert passport.stations == done.tiny.experiment.stations
     assert passport.raw["description"] == f"{name}, experiment tiny, trained on theoretical seismograms"
     assert passport.raw["provenance"]["seed"] == 5
-    assert passport.raw["provenance"]["architecture"] == {"volume": "volume_cnn", "slim": "slim"}[name]
+    assert passport.raw["provenance"]["architecture"] == {"volume": "volume_cnn"}.get(name, "slim")
     assert passport.raw["provenance"]["parameters"] == done.fitted(name).meta["parameters"]
     sets = passport.raw["skill"]["sets"]
     assert sets["test"]["count"] == len(done.predicted(name, "test"))
@@ -178,13 +178,14 @@ def test_calibrations_rest_on_held_out_events_alone(done, name, monkeypatch):
     assert "held-out" in asked
 
 
-def test_temperatures_make_the_stated_regions_hold(done):
-    fitted = done.fitted("volume")
-    held = done.materials.exact("images", "held-out")
+@pytest.mark.parametrize(("name", "regions"), [("volume", ([0, 1], [2], [3], [4])), ("beside", ([3], [4]))])
+def test_temperatures_make_the_stated_regions_hold(done, name, regions):
+    fitted = done.fitted(name)
+    held = done.materials.exact(fitted.plan.inputs, "held-out")
     got = predictions(done.materials, fitted, held, None)
     errors, sigma = got.errors[:, -1], got.sigma[:, -1]
     known = held.answered
-    for columns in ([0, 1], [2], [3], [4]):
+    for columns in regions:
         squared = ((errors[known] / sigma[known])[:, columns] ** 2).sum(1)
         excess = [np.log(np.quantile(squared, p) / chi2.ppf(p, len(columns))) for p in (0.68, 0.90)]
         assert np.mean(excess) == pytest.approx(0.0, abs=0.02), "one region a little wide, the other as much too narrow"
@@ -192,12 +193,14 @@ def test_temperatures_make_the_stated_regions_hold(done):
         assert 0.2 < shares[0] < shares[1]
     fitted.network.temperature.fill_(0.05)
     narrow = predictions(done.materials, fitted, held, None)
-    assert coverage(narrow.errors[known, -1], narrow.sigma[known, -1], [0, 1], 0.90) < 0.3
-    before = narrow.sigma / got.sigma
+    assert coverage(narrow.errors[known, -1], narrow.sigma[known, -1], regions[0], 0.90) < 0.3
+    before = (narrow.sigma / got.sigma)[..., regions[0][0] :]
+    unscaled = (narrow.sigma / got.sigma)[..., : regions[0][0]]
     calibrate_sigmas(done.materials, fitted)
     again = predictions(done.materials, fitted, held, None)
     np.testing.assert_allclose(again.sigma, got.sigma, rtol=1e-5, err_msg="calibrating again begins anew")
     assert np.all(before < 1.0)
+    assert np.all(unscaled == 1.0), "what the image gives has no temperature"
 
 
 def test_magnitudes_that_are_hardly_ever_known_are_not_calibrated(done):
@@ -277,10 +280,12 @@ def test_errors_are_those_of_the_network(done):
     np.testing.assert_allclose(got.mean[:, -1], estimate.mean.detach().numpy()[:, order], atol=1e-4)
     np.testing.assert_allclose(got.sigma[:, -1], estimate.sigma.detach().numpy()[:, order], rtol=1e-4)
     assert got.parameters == ("x", "y", "depth", "time", "magnitude")
+    assert done.predicted("beside", "test").parameters == ("x", "y", "depth", "time", "magnitude")
     assert done.predicted("slim", "test").parameters == ("x", "y", "depth")
 
 
 def test_the_curve_ends_with_the_published_window(done):
+    assert done.predicted("beside", "test").mean.shape[1] == 1
     got, held = done.predicted("volume", "test"), done.predicted("volume", "held-out")
     assert held.mean.shape[1] == len(held.until_s) == 1
     fitted = done.fitted("volume")
@@ -306,11 +311,11 @@ def test_data_after_the_published_windows_end_change_nothing(done):
         # The envelope's transform is over the whole record: what comes later is felt a little everywhere
         other = replace(record, data=data)
         built = windows.at(windows.conditioned(other), anchor).arrays
-        exact = exact_of(done, fitted, [record])
+        exact = exact_of(done.materials, fitted, [record])
         return answer(fitted, replace(exact, arrays={"snapshots": built["snapshots"][None]})).mean[0, -1]
 
     still = said(100.0)
-    sigma = answer(fitted, exact_of(done, fitted, [record])).sigma[0, -1]
+    sigma = answer(fitted, exact_of(done.materials, fitted, [record])).sigma[0, -1]
     assert np.abs(said(end) - still).max() < 0.1 * np.abs(said(end - 2.0) - still).max()
     assert np.all(np.abs(said(end) - still) < 0.2 * sigma)
 
@@ -372,7 +377,7 @@ def test_tables_can_name_the_size_the_network_was_trained_at(done):
 
 def test_each_stage_says_what_it_does(done):
     assert [line for line in done.said if line.startswith("==")] == ["== train", "== evaluate", "== export"]
-    assert [line for line in done.said if line.endswith(": evaluated")] == ["volume: evaluated", "slim: evaluated"]
+    assert [line for line in done.said if line.endswith(": evaluated")] == [f"{name}: evaluated" for name in NETWORKS]
 
 
 # The plugin's command line
@@ -417,11 +422,14 @@ def test_dlloc_locate_applies_the_exported_model(done, tmp_path, name):
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [row["event"] for row in rows] == [f"smi:local/event/{k}" for k in range(4)]
     fitted = done.fitted(name)
-    exact = exact_of(done, fitted, records)
+    exact = exact_of(done.materials, fitted, records)
     got = predictions(done.materials, fitted, exact, calibrated(done.materials, fitted))
     frame = fitted.passport.frame
     for row, mean in zip(rows, got.mean[:, -1], strict=True):
         x, y = frame.to_local(row["latitude"], row["longitude"])
         assert [float(x), float(y), row["depth_km"]] == pytest.approx(mean[:3], abs=0.02)
+        if name != "slim":
+            assert row["magnitude"]["value"] == pytest.approx(mean[4], abs=0.02)
+            assert row["magnitude"]["sigma"] > 0
     catalogue = obspy.read_events(str(tmp_path / "located.xml"))
     assert len(catalogue) == 4

@@ -17,7 +17,7 @@ from dlloc_training.experiments.computing import Compute
 from dlloc_training.experiments.curves import CURVES, seconds_of
 from dlloc_training.experiments.drawing import TRAIN
 from dlloc_training.experiments.evaluating import training_places
-from dlloc_training.experiments.fitting import BEST, LAST, ImageFitting, VectorFitting
+from dlloc_training.experiments.fitting import BEST, LAST, ImageAndVectorFitting, ImageFitting, VectorFitting
 from dlloc_training.experiments.materials import Materials
 from dlloc_training.experiments.plans import NetworkPlan, plan_of, plans
 from dlloc_training.experiments.training import DONE, WEIGHTS, load_fitted, run_training, train_network
@@ -61,6 +61,8 @@ def stopped_in(
 ) -> None:
     """Train, and interrupt that in an epoch."""
     kind = ImageFitting if wanted.image_head else VectorFitting
+    if wanted.beside_image:
+        kind = ImageAndVectorFitting
     step = kind.training_step
 
     def stopping(self, batch, index):

@@ -82,6 +82,14 @@ settings = {mixed = 32, hidden = 32}
 lost = [1]
 """
 
+BESIDE = """[networks.beside]
+network = "slim"
+outputs = [["time", "magnitude"]]
+settings = {mixed = 32, hidden = 32}
+"""
+WITH_BESIDE = TEXT.replace("[evaluation]", BESIDE + "[evaluation]")
+"""With a network that returns parameters beside its location image, too."""
+
 COUNTS_PER_M_S = 2.0**31
 """A power of two: counts of up to 24 bits divided by it are exact in float32."""
 

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 
 from seiscomp_dlloc.errors import SettingError
 
-from ..networks.regression import Regressor
 from ..networks.sigma_calibration import LEAST_EVENTS
 from ..slim import SlimFCN
+from .building import Network, common_parts, make_network, passport_of, shapes
 from .drawing import HELD_OUT, TRAIN, draw_events
-from .inputs import draft_passport
 from .models import highest_hz
 from .plans import NetworkPlan, plan_of
 from .reading import ExperimentFile
-from .training import make_network
 
 CLEAR_OF_BAND = 1.25
 """Seismograms that reach so far above the band have nothing in it before P that real ones have not (precursors of
@@ -30,12 +28,13 @@ def check_networks(experiment: ExperimentFile, chosen: Sequence[NetworkPlan]) ->
         if plan.start is not None:
             other = _built(experiment, plan_of(experiment, plan.start))
             searched = plan.searched or plan_of(experiment, plan.start).searched
-            if not searched and _shapes(network) != _shapes(other):
+            part, theirs = common_parts(network, other)
+            if not searched and shapes(part) != shapes(theirs):
                 raise SettingError(
                     f"{experiment.path}: networks.{plan.name}.start: the weights of {plan.start} do not fit; give both "
                     "the same settings"
                 )
-        needed = LEAST_EVENTS if isinstance(network, Regressor) else 1
+        needed = 1 if isinstance(network, SlimFCN) else LEAST_EVENTS
         if plan.data == "theoretical" and held_out < needed:
             raise SettingError(
                 f"{experiment.path}: events: {held_out} of {train + held_out} events are held out, "
@@ -70,9 +69,5 @@ def check_version(version: str) -> None:
         raise SettingError(f"model version {version!r}: give three numbers, like 1.0.0")
 
 
-def _built(experiment: ExperimentFile, plan: NetworkPlan) -> Regressor | SlimFCN:
-    return make_network(plan, draft_passport(experiment, plan.inputs, plan.image_head, plan.mask))
-
-
-def _shapes(network: Regressor | SlimFCN) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+def _built(experiment: ExperimentFile, plan: NetworkPlan) -> Network:
+    return make_network(plan, passport_of(experiment, plan))

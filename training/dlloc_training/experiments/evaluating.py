@@ -1,5 +1,6 @@
 """The answers of trained networks on every set of an experiment; reports and calibration read them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,17 +15,19 @@ from seiscomp_dlloc.resampling import resample
 from seiscomp_dlloc.snapshots import ENVELOPE_PASS, WAVEFORM_PASS
 
 from ..calibration import ImageKind, read
+from ..networks.image_head import ImageWithParameters
 from ..networks.outputs import PARAMETERS
 from ..networks.regression import Regressor
 from ..networks.sigma_calibration import LEAST_EVENTS, calibrate
 from ..networks.units import Estimates
-from ..slim import Density
+from ..slim import Density, SlimFCN
 from .bank import TARGETS
+from .building import image_network
 from .choosing import kept_events, sources_of
 from .drawing import TRAIN
 from .materials import LOST_PREFIX, RECORDED, THEORETICAL, ExactSet, Materials
 from .meta import Meta
-from .plans import NetworkPlan
+from .plans import OF_IMAGE, NetworkPlan
 from .predictions import HELD_OUT, OFF_NODE, RECORDED_HELD_OUT, RECORDED_TEST, TEST, Predictions
 from .training import Fitted
 
@@ -60,14 +63,17 @@ def sets_of(materials: Materials) -> tuple[str, ...]:
 
 
 def calibrate_sigmas(materials: Materials, fitted: Fitted) -> None:
-    """Give a regression network the temperatures with which its held-out events are covered as stated."""
+    """Give a network's parameters the temperatures with which its held-out events are covered as stated.
+
+    Location images hold none: their covariance is scaled by the passport's calibration.
+    """
     network = fitted.network
-    if not isinstance(network, Regressor):
+    if isinstance(network, SlimFCN):
         return
     network.temperature.fill_(1.0)
     name = HELD_OUT if fitted.plan.data == THEORETICAL else RECORDED_HELD_OUT
     exact = materials.exact(fitted.plan.inputs, name)
-    answers = answer(fitted, exact)
+    answers = _vectors(network, [exact.arrays[each] for each in fitted.inputs])
     columns = [TARGETS.index(each) for each in answers.names]
     residuals = answers.mean[:, -1] - exact.targets[:, columns]
     residuals[~exact.answered] = np.nan
@@ -98,7 +104,7 @@ def image_kind(fitted: Fitted) -> ImageKind:
 
 def images_of(fitted: Fitted, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
     """Location images (event, nz, ny, nx) of inputs (event, 3, station, sample)."""
-    density, given = Density(fitted.network, SHIFTS_S).eval(), torch.from_numpy(waveforms)  # type: ignore[arg-type]
+    density, given = Density(image_network(fitted.network), SHIFTS_S).eval(), torch.from_numpy(waveforms)
     with torch.inference_mode():
         return np.concatenate([density(given[k : k + _BATCH]).numpy() for k in range(0, len(given), _BATCH)])
 
@@ -108,29 +114,43 @@ def answer(fitted: Fitted, exact: ExactSet, settings: Calibration | None = None,
 
     ``curve``: from every window of the input, else from the last one alone.
     """
-    network = fitted.network
+    network, arrays = fitted.network, [exact.arrays[name] for name in fitted.inputs]
     if isinstance(network, Regressor):
-        arrays = [torch.from_numpy(exact.arrays[name]) for name in fitted.inputs]
-        means, sigmas = [], []
-        with torch.inference_mode():
-            for first in range(0, len(exact), _BATCH):
-                batch = [part[first : first + _BATCH] for part in arrays]
-                # What comes after the published window is not looked at
-                upto = int(network.published) + 1
-                estimates = network.physical(network.curve(*batch) if curve else network(*batch))
-                if curve:
-                    estimates = Estimates(estimates.mean[:, :upto], estimates.sigma[:, :upto])
-                means.append(estimates.mean.double().numpy())
-                sigmas.append(estimates.sigma.double().numpy())
-        shape = (len(exact), -1, len(network.outputs.names))
-        mean, sigma = (np.concatenate(part).reshape(shape) for part in (means, sigmas))
-        return Answers(network.outputs.names, mean, sigma)
+        return _vectors(network, arrays, curve)
     made, used = images_of(fitted, exact.arrays["waveforms"]), settings or raw_calibration(fitted)
     readings = read(made, exact.targets[:, :3], fitted.passport.grid, used, image_kind(fitted))
     found = readings.errors_km + exact.targets[:, :3]
     covariances = np.array([peak.covariance_km2 for peak in readings.peaks])
     sigma = np.sqrt(np.einsum("kii->ki", covariances))
-    return Answers(("x", "y", "depth"), found[:, None], sigma[:, None], readings.peaks)
+    image = Answers(OF_IMAGE, found[:, None], sigma[:, None], readings.peaks)
+    if isinstance(network, SlimFCN):
+        return image
+    beside = _vectors(network, arrays)
+    mean, sigma = (np.concatenate(part, -1) for part in ((image.mean, beside.mean), (image.sigma, beside.sigma)))
+    return Answers((*image.names, *beside.names), mean, sigma, image.peaks)
+
+
+def _vectors(
+    network: Regressor | ImageWithParameters, inputs: Sequence[NDArray[np.float32]], curve: bool = False
+) -> Answers:
+    """The parameters alone that a network gives for arrays (event, ...) in its order."""
+    arrays = [torch.from_numpy(each) for each in inputs]
+    means, sigmas = [], []
+    with torch.inference_mode():
+        for first in range(0, len(arrays[0]), _BATCH):
+            batch = [part[first : first + _BATCH] for part in arrays]
+            if curve and isinstance(network, Regressor):
+                # What comes after the published window is not looked at
+                upto = int(network.published) + 1
+                estimates = network.physical(network.curve(*batch))
+                estimates = Estimates(estimates.mean[:, :upto], estimates.sigma[:, :upto])
+            else:
+                estimates = network.predict(*batch)
+            means.append(estimates.mean.double().numpy())
+            sigmas.append(estimates.sigma.double().numpy())
+    shape = (len(arrays[0]), -1, len(network.outputs.names))
+    mean, sigma = (np.concatenate(part).reshape(shape) for part in (means, sigmas))
+    return Answers(network.outputs.names, mean, sigma)
 
 
 def until_s(fitted: Fitted, windows: int) -> FloatArray:

@@ -16,6 +16,8 @@ from seiscomp_dlloc.passport import Calibration, from_dict
 
 from ..calibration import covariance_scale, read, thresholds
 from ..export import write_model
+from ..networks.image_head import ImageAndVector, ImageWithParameters
+from ..networks.outputs import parameter_rows
 from ..networks.regression import ParameterVector, Regressor
 from ..slim import Density
 from .augmenting import NO_EVENT
@@ -38,7 +40,8 @@ _STATED = {"theoretical": "theoretical seismograms", "recorded": "recorded event
 def calibrated(materials: Materials, fitted: Fitted) -> Calibration:
     """The calibration of a network's passport, from held-out events and windows of noise; never from test events.
 
-    Regression networks hold their own temperature and have no peak: theirs changes nothing.
+    Regression networks hold their own temperature and have no peak: theirs changes nothing. Heads beside location
+    images hold theirs as well.
     """
     if isinstance(fitted.network, Regressor):
         return Calibration(0.0, 1.0)
@@ -89,13 +92,12 @@ def export_network(
     name = f"{experiment.name}-{plan.name}"
     calibration = asdict(calibrated(materials, fitted))
     document = json.loads(fitted.passport.to_json())
+    network, outputs = _as_exported(fitted)
     if isinstance(fitted.network, Regressor):
         frame = experiment.region.frame
         document["head"] = fitted.network.passport_head(frame.latitude, frame.longitude)
-        network: torch.nn.Module = ParameterVector(fitted.network)
-        output = "vector"
-    else:
-        network, output = Density(fitted.network, SHIFTS_S), "image"
+    elif isinstance(fitted.network, ImageWithParameters):
+        document["head"]["parameters"] = parameter_rows(fitted.network.outputs.names)
     document.update(
         name=name,
         version=version,
@@ -114,6 +116,17 @@ def export_network(
     checked = {each: exact.arrays[each][:CHECKED] for each in fitted.inputs}
     path = folder / f"{name}-{version}.onnx"
     folder.mkdir(parents=True, exist_ok=True)
-    write_model(path, network.eval(), document, {each: values[:1] for each, values in checked.items()}, checked, output)
+    golden = {each: values[:1] for each, values in checked.items()}
+    write_model(path, network.eval(), document, golden, checked, outputs)
     load(path, provider="cpu")
     return path
+
+
+def _as_exported(fitted: Fitted) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """What stands in the model file, and the names of what it returns."""
+    network = fitted.network
+    if isinstance(network, Regressor):
+        return ParameterVector(network), ("vector",)
+    if isinstance(network, ImageWithParameters):
+        return ImageAndVector(network, SHIFTS_S), ("image", "vector")
+    return Density(network, SHIFTS_S), ("image",)

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from numpy.typing import NDArray
 
 from ..fit import SlimModule
+from ..networks.image_head import ImageWithParameters
 from ..networks.losses import loss as loss_of
 from ..networks.regression import Regressor
 from .computing import Compute, interruptible
@@ -34,7 +35,9 @@ _WARM_UP_STEPS = 50
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Unaugmented held-out events: arrays (event, ...) in the network's order, ``targets`` (event, parameter)."""
+    """Unaugmented held-out events: arrays (event, ...) in the network's order, ``targets`` (event, parameter); where
+    there is a location image, x, y and depth first, then what stands beside it.
+    """
 
     arrays: list[torch.Tensor]
     targets: torch.Tensor
@@ -106,21 +109,35 @@ class ImageFitting(SlimModule):
         self.plan, self._held_out = plan, held_out
 
     def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
-        """Loss of one batch, at the label's width of the moment."""
+        """Loss of one batch."""
+        waveforms, points = batch
+        return self._image_loss(self.network(waveforms), points)
+
+    def _image_loss(self, image: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """At the label's width of the moment."""
         first, last = self.sigma_km
-        loss = self.loss(batch, first + (last - first) * min(1.0, self.global_step / self.steps))
-        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch[0]))
+        width = first + (last - first) * min(1.0, self.global_step / self.steps)
+        loss = self.cross_entropy(image, points, width)
+        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(points))
         return loss
 
     def validation_step(self, batch: list[torch.Tensor], _: int, dataloader_idx: int = 0) -> None:
         """Loss and RMSE of the highest node; ``batch`` holds indices of held-out events."""
+        arrays, targets, kept = self._held_out_batch(batch)
+        self._measure_image(self.network(*arrays), targets, kept)
+
+    def _held_out_batch(self, batch: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor, dict[str, Any]]:
+        """Arrays and targets of held-out events, and how their figures are logged."""
         chosen = batch[0].cpu()
-        waveforms = self._held_out.arrays[0][chosen].to(self.device)
-        targets = self._held_out.targets[chosen, :3].to(self.device)
+        arrays = [values[chosen].to(self.device) for values in self._held_out.arrays]
+        kept = {"on_epoch": True, "sync_dist": True, "batch_size": len(chosen)}
+        return arrays, self._held_out.targets[chosen].to(self.device), kept
+
+    def _measure_image(self, image: torch.Tensor, targets: torch.Tensor, kept: dict[str, Any]) -> None:
+        targets = targets[:, :3]
         points = torch.stack([targets, torch.full_like(targets, torch.nan)], 1)
-        kept: dict[str, Any] = {"on_epoch": True, "sync_dist": True, "batch_size": len(chosen)}
-        self.log("loss_held_out", self.loss([waveforms, points], self.sigma_km[1]), **kept)
-        image = self.network(waveforms).exp()
+        self.log("loss_held_out", self.cross_entropy(image, points, self.sigma_km[1]), **kept)
+        image = image.exp()
         nx = image.shape[3]
         place, level = image.sum(1).flatten(1).argmax(1), image.flatten(2).sum(2).argmax(1)
         found = torch.stack([self.axes.x_km[place % nx], self.axes.y_km[place // nx], self.axes.z_km[level]], 1)
@@ -132,6 +149,32 @@ class ImageFitting(SlimModule):
     def configure_optimizers(self) -> Any:
         """See :func:`_schedule`."""
         return _schedule(self.parameters(), self.plan, self.steps)
+
+
+class ImageAndVectorFitting(ImageFitting):
+    """A slim network taught as :class:`ImageFitting` does, and beside it a head on its features, detached from them.
+
+    A batch holds the arrays, the points of the image, and the head's targets, NaN where they are unknown or there is
+    no event. Losses and ``square_held_out`` are those of the image: it is what decides which epoch is best.
+    """
+
+    network: ImageWithParameters
+
+    def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
+        """The sum of both losses, of weights that they do not share."""
+        *arrays, points, targets = batch
+        image, estimate = self.network(*arrays)
+        beside = loss_of(estimate, self.network.standardise(targets), self.plan.loss)
+        return self._image_loss(image, points) + beside
+
+    def validation_step(self, batch: list[torch.Tensor], _: int, dataloader_idx: int = 0) -> None:
+        """As for the image, and RMSE of the head's parameters."""
+        arrays, targets, kept = self._held_out_batch(batch)
+        image, estimate = self.network(*arrays)
+        self._measure_image(image, targets, kept)
+        squares = (self.network.physical(estimate).mean - targets[:, 3:]) ** 2
+        for name, column in zip(self.network.outputs.names, squares.unbind(1), strict=True):
+            self.log(f"square_{name}", column.nanmean(), **kept)
 
 
 class _Epochs(Callback):

@@ -22,6 +22,8 @@ Kind = Literal["images", "stations"]
 ROWS = COLUMNS = 32
 """As in Sugiyama et al. (2021)."""
 
+NOT_NORMALISED = "none"
+
 UNIT_SCALE = 1e6
 """Networks see micrometres per second."""
 
@@ -38,19 +40,26 @@ Widths = tuple[float | None, float | None]  # of labels, horizontally and in dep
 
 
 def draft_passport(
-    experiment: ExperimentFile, kind: Kind, image_head: bool = False, mask: bool = False, labels: Widths = (None, None)
+    experiment: ExperimentFile,
+    kind: Kind,
+    image_head: bool = False,
+    mask: bool = False,
+    labels: Widths = (None, None),
+    log_scale: bool = False,
 ) -> Passport:
     """The passport of a model of this experiment that takes ``kind``, checked, with a head and a calibration to come.
 
     ``image_head``: the head is a location image of the section ``location_image``, else a vector. ``mask``: the model
-    takes the mask as well. Raises SettingError naming the file where a section is missing or the settings do not go
-    together.
+    takes the mask as well; ``log_scale``: also the logarithms of amplitudes, where normalisation takes these away.
+    Raises SettingError naming the file where a section is missing or the settings do not go together.
     """
     settings = experiment.settings
     if "preprocessing" not in settings:
         raise SettingError(f"{experiment.path}: preprocessing: the section is missing; networks need it")
     if kind == "images" and "images" not in settings:
         raise SettingError(f"{experiment.path}: images: the section is missing; networks of images need it")
+    normalised = settings["preprocessing"].get("normalisation", NOT_NORMALISED) != NOT_NORMALISED
+    extra = ["mask"] * mask + ["log_scale"] * (log_scale and normalised)
     document = {
         "format_version": 1,
         "name": experiment.name,
@@ -58,7 +67,7 @@ def draft_passport(
         "content_sha256": "0" * 64,
         "network": {"kind": "fixed", "tolerance_km": _TOLERANCE_KM, "stations": [_row(s) for s in experiment.stations]},
         "preprocessing": _preprocessing(experiment, kind),
-        "representation": _representation(experiment, kind, mask),
+        "representation": _representation(experiment, kind, extra),
         "head": _image_head(experiment, labels) if image_head else _vector_head(experiment),
         "region": region_box(experiment),
         "min_stations": min(LEAST_STATIONS, len(experiment.stations)),
@@ -128,13 +137,12 @@ def _preprocessing(experiment: ExperimentFile, kind: Kind) -> dict[str, Any]:
         "quantity": "velocity",
         "window_samples": samples,
         "pretrigger_s": pretrigger,
-        "normalisation": row.get("normalisation", "none"),
+        "normalisation": row.get("normalisation", NOT_NORMALISED),
         "unit_scale": row.get("unit_scale", UNIT_SCALE),
     }
 
 
-def _representation(experiment: ExperimentFile, kind: Kind, mask: bool) -> dict[str, Any]:
-    extra = ["mask"] if mask else []
+def _representation(experiment: ExperimentFile, kind: Kind, extra: list[str]) -> dict[str, Any]:
     if kind == "stations":
         return {"kind": "stations", "missing": "zero", "inputs": ["waveforms", *extra]}
     row = experiment.settings["images"]

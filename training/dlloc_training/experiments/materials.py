@@ -15,6 +15,7 @@ from seiscomp_dlloc.passport import Passport
 
 from .augmenting import Augmenter, Draws
 from .bank import TARGETS, Bank, alone_with, exact_input, load_bank, make_bank, save_bank
+from .building import passport_of
 from .dataset import Dataset
 from .drawing import HELD_OUT, OFF_NODE, TEST, TRAIN, MadeEvents
 from .inputs import Kind, draft_passport
@@ -66,8 +67,7 @@ class Materials:
 
     def passport(self, plan: NetworkPlan) -> Passport:
         """The draft passport of a network."""
-        labels = plan.label_sigma_km, plan.label_sigma_depth_km
-        return draft_passport(self.experiment, plan.inputs, plan.image_head, plan.mask, labels)
+        return passport_of(self.experiment, plan)
 
     @cached_property
     def recorded(self) -> RecordedSets | None:
@@ -85,10 +85,10 @@ class Materials:
 
     @cache  # noqa: B019
     def _passport(self, inputs: Kind) -> Passport:
-        return draft_passport(self.experiment, inputs, mask=self._needs_mask(inputs))
-
-    def _needs_mask(self, inputs: Kind) -> bool:
-        return any(plan.mask for plan in plans(self.experiment) if plan.inputs == inputs)
+        """With every array that a network of these inputs takes: all share the windows."""
+        taking = [plan for plan in plans(self.experiment) if plan.inputs == inputs]
+        mask, log_scale = any(plan.mask for plan in taking), any(plan.log_scale for plan in taking)
+        return draft_passport(self.experiment, inputs, mask=mask, log_scale=log_scale)
 
     def windows(self, inputs: Kind) -> Windows:
         """What makes inputs of a kind."""

@@ -12,13 +12,17 @@ from ..networks.registry import IMAGE_NETWORKS, NETWORKS
 from .inputs import Kind
 from .reading import ExperimentFile
 
+OF_IMAGE = ("x", "y", "depth")
+"""Parameters that a location image gives."""
+
 WINDOWS, EPOCHS, WINDOWS_PER_EPOCH, BATCH, LEARNING_RATE, WEIGHT_DECAY = 12, 20, 4, 32, 1e-3, 1e-2
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """One network of an experiment. ``kind``: its name in the registry, ``settings`` go there; ``outputs`` say nothing
-    where it returns a location image. ``lost``: whether it is trained on windows with stations cut out.
+    """One network of an experiment. ``kind``: its name in the registry, ``settings`` go there. ``outputs`` are what it
+    returns; where that is a location image, what it returns beside it, or, where they hold x, nothing (see
+    ``beside_image``). ``lost``: whether it is trained on windows with stations cut out.
     ``events_share``, ``node_stride``: a part of the training events; every so-manyth node along each side of the grid.
     ``data``: which training events; ``start``: the network whose weights are the first ones; ``searched``: its settings
     are the best of the search. ``label_sigma_km``, ``label_sigma_depth_km``: width of the labels that location images
@@ -52,6 +56,16 @@ class NetworkPlan:
     def image_head(self) -> bool:
         """Whether it returns a location image."""
         return self.kind in IMAGE_NETWORKS
+
+    @property
+    def beside_image(self) -> tuple[str, ...]:
+        """Parameters that it returns beside a location image."""
+        return self.outputs.names if self.image_head and not set(self.outputs.names) & set(OF_IMAGE) else ()
+
+    @property
+    def log_scale(self) -> bool:
+        """Whether it needs to know what normalisation, if any, has divided by: its input does not show its unit."""
+        return "magnitude" in self.beside_image
 
     def resolved(self) -> dict[str, Any]:
         """Everything that was settled, as JSON can hold it."""
@@ -94,7 +108,9 @@ def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
 
 def _unlike(plan: NetworkPlan, other: NetworkPlan) -> str:
     """What of two networks differs so that one cannot take the other's weights, empty where nothing does."""
-    names = ("kind", "inputs", "mask", "outputs")
+    names = ["kind", "inputs", "mask"]
+    if not plan.image_head or (plan.beside_image and other.beside_image):
+        names.append("outputs")  # without any, a network takes over, or gives, its location image alone
     return ", ".join(name for name in names if getattr(plan, name) != getattr(other, name))
 
 
@@ -115,8 +131,8 @@ def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> Network
     inputs: Kind = row.get("inputs", default)
     if ("snapshots" if inputs == "images" else "stations") not in allowed:
         raise SettingError(f"{where}.inputs: {kind} does not take {inputs}")
-    if image_head and "outputs" in row:
-        raise SettingError(f"{where}.outputs: {kind} returns a location image; leave it out")
+    if image_head:
+        _check_beside_image(f"{where}.outputs", row.get("outputs", []))
     if image_head and row.get("mask"):
         raise SettingError(f"{where}.mask: {kind} takes no mask; leave it out")
     for label in ("label_sigma_km", "label_sigma_depth_km"):
@@ -153,3 +169,12 @@ def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> Network
         row.get("label_sigma_km"),
         row.get("label_sigma_depth_km"),
     )
+
+
+def _check_beside_image(where: str, groups: list[list[str]]) -> None:
+    """Raise SettingError for outputs that a head beside a location image does not have."""
+    if len(groups) > 1:
+        raise SettingError(f"{where}: give one group beside a location image, not {len(groups)}")
+    if found := [name for group in groups for name in group if name in OF_IMAGE]:
+        allowed = ", ".join(name for name in PARAMETERS if name not in OF_IMAGE)
+        raise SettingError(f"{where}: the location image gives {', '.join(found)}; beside it there can be {allowed}")

@@ -17,7 +17,8 @@ class BankDataset(Dataset[list[torch.Tensor]]):
     Windows without an event get the parameters of some other event, anew each time: what is right for them is to know
     no more than the training events' mean and spread, and that is what the loss then teaches. ``rows``: those that are
     trained on, by default all; the other event is one of theirs. With ``points`` the targets are the hypocentres of
-    the events in the window, (row, 2, 3), NaN where there is none.
+    the events in the window, (row, 2, 3), NaN where there is none; then, if there are any, those of ``columns``, which
+    are left unknown without an event: the location image says that there is none.
     """
 
     def __init__(
@@ -37,18 +38,21 @@ class BankDataset(Dataset[list[torch.Tensor]]):
     def __getitem__(self, rows: NDArray[np.int64]) -> list[torch.Tensor]:
         """Tensors of one batch."""
         arrays = [torch.from_numpy(values) for values in self.bank.rows(rows, self.names)]
-        return [*arrays, torch.from_numpy(self._taught(rows))]
+        return [*arrays, *(torch.from_numpy(each) for each in self._taught(rows))]
 
-    def _taught(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _taught(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
         if self.points:
-            return np.stack([self.bank.targets[rows, :3], self.bank.second[rows]], 1)
+            yield np.stack([self.bank.targets[rows, :3], self.bank.second[rows]], 1)
+            if self._columns:
+                yield self.bank.targets[rows][:, self._columns]
+            return
         targets = self.bank.targets[rows].copy()
         empty = np.flatnonzero(self.bank.kind[rows] == NO_EVENT)
         if empty.size:
             # Of the rows alone: a run that goes on after an interruption must be taught the same
             rng = np.random.default_rng([self._seed, 6, *rows.tolist()])
             targets[empty] = self.bank.targets[rng.choice(self._events, empty.size)]
-        return targets[:, self._columns]
+        yield targets[:, self._columns]
 
 
 class EventBatches(Sampler[NDArray[np.int64]]):

@@ -14,18 +14,18 @@ from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.formats.atomic import write_atomically
 from seiscomp_dlloc.passport import Passport
 
-from ..networks.registry import build, build_image
 from ..networks.regression import Regressor
 from ..networks.shapes import InputShape
 from ..slim import SlimFCN
 from .bank import TARGETS, Bank
+from .building import Network, make_network, take_over
 from .choosing import chosen_rows, sources_of
 from .computing import Compute, first_process
 from .curves import seconds_of
-from .fitting import LAST, HeldOut, ImageFitting, VectorFitting, best_window, fit_network
+from .fitting import LAST, HeldOut, ImageAndVectorFitting, ImageFitting, VectorFitting, best_window, fit_network
 from .machine import machine
 from .materials import THEORETICAL, Materials
-from .plans import NetworkPlan, plan_of
+from .plans import OF_IMAGE, NetworkPlan, plan_of
 from .predictions import HELD_OUT, RECORDED_HELD_OUT
 from .trained import BankDataset, EventBatches
 
@@ -38,7 +38,7 @@ class Fitted:
 
     plan: NetworkPlan
     passport: Passport
-    network: Regressor | SlimFCN
+    network: Network
     meta: dict[str, Any]
 
     @property
@@ -47,24 +47,12 @@ class Fitted:
         return InputShape.of(self.passport).inputs
 
 
-def make_network(plan: NetworkPlan, passport: Passport) -> Regressor | SlimFCN:
-    """The network with fresh weights. Raises SettingError naming it."""
-    try:
-        if not plan.image_head:
-            return build(plan.kind, plan.settings, InputShape.of(passport, "window"), plan.outputs)
-        network = build_image(plan.kind, plan.settings, InputShape.of(passport), passport.grid.shape)
-        if not isinstance(network, SlimFCN):
-            raise SettingError("fcn is trained by `dlloc-train recorded train --network full`; take slim here")
-        return network
-    except SettingError as error:
-        raise SettingError(f"networks.{plan.name}: {error}") from error
-
-
 def held_out_of(materials: Materials, plan: NetworkPlan, passport: Passport) -> HeldOut:
     """Held-out events that a network is selected and calibrated on."""
     name = HELD_OUT if plan.data == THEORETICAL else RECORDED_HELD_OUT
     exact = materials.exact(plan.inputs, name)
-    columns = list(range(3)) if plan.image_head else [TARGETS.index(each) for each in plan.outputs.names]
+    names = (*OF_IMAGE, *plan.beside_image) if plan.image_head else plan.outputs.names
+    columns = [TARGETS.index(each) for each in names]
     arrays = [torch.from_numpy(exact.arrays[each]) for each in InputShape.of(passport).inputs]
     return HeldOut(arrays, torch.tensor(exact.targets[:, columns], dtype=torch.float32))
 
@@ -99,18 +87,18 @@ def train_network(
     batches.share = (0, compute.processes)
     steps = plan.epochs * len(batches)
     names = InputShape.of(passport).inputs
-    if start is not None:
-        _take_over(network, start, plan)
+    known = start is not None and take_over(network, start.network, plan)
+    if not (known or isinstance(network, SlimFCN)):
+        network.fit_targets(_targets(bank, rows, plan), all_windows=True)
     if isinstance(network, Regressor):
-        if start is None:
-            network.fit_targets(_targets(bank, rows, plan), all_windows=True)
         data = BankDataset(bank, names, plan.outputs.names, False, seed, rows)
         module: Any = VectorFitting(network, plan, held_out, seed, steps)
     else:
         head = passport.head
         widths = float(head["label_sigma_km"]), float(head["label_sigma_depth_km"])
-        data = BankDataset(bank, names, (), True, seed, rows)
-        module = ImageFitting(network, passport.grid, plan, held_out, widths, steps)
+        data = BankDataset(bank, names, plan.beside_image, True, seed, rows)
+        fitting = ImageAndVectorFitting if plan.beside_image else ImageFitting
+        module = fitting(network, passport.grid, plan, held_out, widths, steps)
     best = fit_network(module, data, batches, len(held_out.targets), folder, plan, seed, compute, report)
     state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
     module.load_state_dict(state)
@@ -138,15 +126,6 @@ def train_network(
     if first_process():
         _save(fitted, folder)
     return fitted
-
-
-def _take_over(network: torch.nn.Module, start: "Fitted", plan: NetworkPlan) -> None:
-    try:
-        network.load_state_dict(start.network.state_dict())
-    except RuntimeError as error:
-        raise SettingError(
-            f"networks.{plan.name}.start: the weights of {plan.start} do not fit; give both the same settings"
-        ) from error
 
 
 def _targets(bank: Bank, rows: NDArray[np.int64], plan: NetworkPlan) -> NDArray[np.float64]:

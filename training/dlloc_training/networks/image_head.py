@@ -18,7 +18,7 @@ from .head import Head
 from .outputs import Outputs
 from .settings import HeadSettings, NetworkSettings, bounded, switch
 from .shapes import LOG_CENTRE, InputShape
-from .units import ParameterUnits
+from .units import Estimates, ParameterUnits
 
 BESIDE_IMAGE = Outputs((("time", "magnitude"),))
 """What the image does not say."""
@@ -104,6 +104,10 @@ class ImageWithParameters(ParameterUnits):
         encoded = self.network.encode(arrays[0])
         return self.network.decode(encoded), self.parameters_from(encoded, *arrays)
 
+    def predict(self, *arrays: torch.Tensor) -> Estimates:
+        """The parameters alone: mean and sigma (batch, parameter) in s and magnitude units (km)."""
+        return self.physical(self.parameters_from(self.network.encode(arrays[0]), *arrays))
+
 
 class ImageAndVector(nn.Module):
     """The network as it is exported: outputs ``image`` (batch, nz, ny, nx) and ``vector`` (batch, 2 * parameter).
@@ -126,5 +130,4 @@ class ImageAndVector(nn.Module):
 
     def forward(self, *arrays: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Image and vector; means, then sigmas."""
-        estimate = self.network.parameters_from(self.network.network.encode(arrays[0]), *arrays)
-        return self.image(arrays[0]), torch.cat(self.network.physical(estimate), 1)
+        return self.image(arrays[0]), torch.cat(self.network.predict(*arrays), 1)
