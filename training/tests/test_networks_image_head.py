@@ -7,11 +7,11 @@ import torch
 from dlloc_training.calibration import ImageKind
 from dlloc_training.export import parity, to_onnx, write_model
 from dlloc_training.fcn import IMAGE, LabelImage
-from dlloc_training.networks.image_head import BESIDE_IMAGE, ImageAndVector, amplitudes
+from dlloc_training.networks.image_head import BESIDE_IMAGE, ImageAndVector, ImageWithParameters, amplitudes
 from dlloc_training.networks.losses import LossSettings, loss
 from dlloc_training.networks.outputs import ONE_NETWORK, TWO_NETWORKS, Outputs
 from dlloc_training.networks.registry import build_image, with_parameters
-from dlloc_training.networks.shapes import InputShape
+from dlloc_training.networks.shapes import LOG_CENTRE, InputShape
 from dlloc_training.passports import passport_document
 from dlloc_training.slim import Density
 
@@ -68,25 +68,42 @@ def test_the_gradient_of_the_head_stops_at_the_image_network_on_request():
         assert not any(reached) if detach else all(reached)
 
 
-def test_motion_ten_times_as_strong_moves_the_amplitudes_of_live_stations_by_one():
+def test_motion_ten_times_as_strong_moves_amplitudes_by_one_whether_it_is_normalised_or_not():
     (waves,) = WAVES.example(2)
     waves[:, :, 3] = 0.0
-    one, ten = amplitudes(waves), amplitudes(10.0 * waves)
-    expected = torch.zeros(2 * toy.STATIONS)
-    expected[: toy.STATIONS] = 1.0
-    expected[3] = 0.0
-    assert torch.allclose(ten - one, expected.expand(2, -1), atol=1e-5)
-    assert one[:, 3].tolist() == one[:, toy.STATIONS + 3].tolist() == [0.0, 0.0]
+    usual = torch.zeros(toy.STATIONS)
+    one, ten = amplitudes(usual, waves), amplitudes(usual, 10.0 * waves)
+    assert torch.allclose(ten - one, torch.ones(2, toy.STATIONS), atol=1e-5)
+    peak = waves.abs().amax((1, 3))
+    alive = peak > 0
+    log_scale = torch.where(alive, torch.log10(peak.clamp_min(1e-9)) + LOG_CENTRE, 0.0)
+    divided = waves / peak.clamp_min(1e-9)[:, None, :, None]
+    assert torch.allclose(amplitudes(usual, divided, log_scale), one, atol=1e-5)
 
 
-def test_magnitudes_are_learnt_beside_an_image_network_that_is_left_alone():
-    """Events that differ by their amplitude alone: the slim network's image cannot tell them, the head does."""
+def test_a_station_without_data_is_taken_to_be_as_strong_as_the_others_for_its_place():
+    (waves,) = WAVES.example(2)
+    usual = torch.linspace(-1.0, 1.0, toy.STATIONS)
+    whole = amplitudes(usual, waves)
+    waves[:, :, 3] = 0.0
+    got = amplitudes(usual, waves)
+    others = [k for k in range(toy.STATIONS) if k != 3]
+    assert torch.equal(got[:, others], whole[:, others])
+    assert torch.allclose(got[:, 3] - usual[3], (whole - usual)[:, others].mean(1), atol=1e-6)
+    assert torch.isfinite(amplitudes(usual, 0.0 * waves)).all()
+
+
+def events_of_one_place(count: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Waveforms that differ by their amplitude alone, and their magnitudes (event, 1)."""
+    magnitude = np.random.default_rng(1).uniform(2.0, 4.5, (count, 1))
+    scale = torch.tensor(10.0 ** (magnitude - 3.0), dtype=torch.float32)
+    return WAVES.example(1)[0] * scale[:, :, None, None], magnitude
+
+
+def taught_magnitudes(waves: torch.Tensor, magnitude: np.ndarray) -> ImageWithParameters:
+    """A network whose head alone has been trained."""
     network = slim(outputs=Outputs((("magnitude",),)), detach=True, dropout=0.0).train()
-    rng = np.random.default_rng(1)
-    magnitude = rng.uniform(2.0, 4.5, (64, 1))
     network.fit_targets(magnitude)
-    before = {k: v.clone() for k, v in network.network.named_parameters()}
-    waves = WAVES.example(1)[0] * torch.tensor(10.0 ** (magnitude - 3.0), dtype=torch.float32)[:, :, None, None]
     wanted = network.standardise(torch.tensor(magnitude, dtype=torch.float32))
     network.network.eval()
     with torch.no_grad():
@@ -96,11 +113,27 @@ def test_magnitudes_are_learnt_beside_an_image_network_that_is_left_alone():
         optimizer.zero_grad()
         loss(network.parameters_from(encoded, waves), wanted, LossSettings()).backward()
         optimizer.step()
-    network.eval()
+    return network.eval()
+
+
+def test_magnitudes_are_learnt_beside_an_image_network_that_is_left_alone():
+    """Events that differ by their amplitude alone: the slim network's image cannot tell them, the head does."""
+    waves, magnitude = events_of_one_place(64)
+    network, fresh = taught_magnitudes(waves, magnitude), slim(outputs=Outputs((("magnitude",),)))
     with torch.no_grad():
-        got = network.physical(network(waves)[1]).mean.numpy()
+        got = network.predict(waves).mean.numpy()
     assert np.sqrt(np.mean((got - magnitude) ** 2)) < 0.05
+    before = dict(fresh.network.named_parameters())
     assert all(torch.equal(before[k], v) for k, v in network.network.named_parameters())
+
+
+def test_a_station_that_was_always_there_in_training_can_be_missing_later():
+    waves, magnitude = events_of_one_place(64)
+    network = taught_magnitudes(waves, magnitude)
+    waves[:, :, 3] = 0.0
+    with torch.no_grad():
+        wrong = network.predict(waves).mean.numpy() - magnitude
+    assert np.sqrt(np.mean(wrong**2)) < 0.5 * magnitude.std()
 
 
 def test_both_outputs_stand_in_one_onnx_file():

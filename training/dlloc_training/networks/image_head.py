@@ -54,14 +54,21 @@ class ImageHeadSettings(HeadSettings):
     detach: bool = switch(False, search=False)
 
 
-def amplitudes(waveforms: torch.Tensor) -> torch.Tensor:
-    """(batch, 2 * station): log10 of the largest absolute value over components and time, and 1 where there is one.
+def amplitudes(usual: torch.Tensor, waveforms: torch.Tensor, log_scale: torch.Tensor | None = None) -> torch.Tensor:
+    """(batch, station): log10 of the largest absolute value over components and time.
 
-    Both are 0 for stations without data.
+    With what normalisation has divided by put back. A station without data gets what is ``usual`` (station,) there and
+    as much more as the others have on the mean: a number out of the ordinary would mean anything to a head that has
+    seen all stations in training.
     """
     peak = waveforms.abs().amax((1, 3))
-    there = (peak > 0).to(peak.dtype)
-    return torch.cat([torch.log10(torch.where(peak > 0, peak, torch.ones_like(peak))), there], 1)
+    there = peak > 0
+    level = torch.log10(torch.where(there, peak, torch.ones_like(peak)))
+    if log_scale is not None:
+        # 0 says that nothing was normalised
+        level = level + torch.where(log_scale == 0, torch.zeros_like(log_scale), log_scale - LOG_CENTRE)
+    excess = torch.where(there, level - usual, torch.zeros_like(level)).sum(1, keepdim=True)
+    return torch.where(there, level, usual + excess / there.sum(1, keepdim=True).clamp_min(1))
 
 
 class ImageWithParameters(ParameterUnits):
@@ -82,7 +89,7 @@ class ImageWithParameters(ParameterUnits):
             features = network.settings.mixed * (network.settings.samples // 128)
         else:
             features = 16 * network.width * 8
-        self.head = Head(features, 2 * stations + shape.extras, len(outputs.names), settings, outputs.uncertainty)
+        self.head = Head(features, stations, len(outputs.names), settings, outputs.uncertainty)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -92,11 +99,11 @@ class ImageWithParameters(ParameterUnits):
     def parameters_from(self, encoded: torch.Tensor, *arrays: torch.Tensor) -> torch.Tensor:
         """(batch, parameter, 2) from what the image network's ``encode`` gives and the inputs."""
         features = encoded.detach() if self.detach else encoded
-        extras = [amplitudes(arrays[0])]
-        if len(arrays) > 1:
-            extras.append(torch.where(arrays[1] == 0, torch.zeros_like(arrays[1]), arrays[1] - LOG_CENTRE))
+        usual = self.head.standard.running_mean
+        assert isinstance(usual, torch.Tensor)
+        levels = amplitudes(usual, *arrays)
         # Averaged over the rows, which hold groups of stations in the full network
-        estimate: torch.Tensor = self.head(features.mean(2).flatten(1), torch.cat(extras, 1))
+        estimate: torch.Tensor = self.head(features.mean(2).flatten(1), levels)
         return estimate
 
     def forward(self, *arrays: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
