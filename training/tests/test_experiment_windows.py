@@ -171,6 +171,8 @@ def test_signal_to_noise_is_the_median_of_peak_over_deviation():
     valid[:, 4] = False
     data[:, 4] = 0.0
     assert signal_to_noise(conditioned, arrivals) == pytest.approx(25.0, rel=0.05), "four stations are left"
+    data[:, 3, :2400] = 3.0
+    assert signal_to_noise(conditioned, arrivals) == pytest.approx(20.0, rel=0.05), "a constant is no noise"
     assert np.isnan(signal_to_noise(conditioned, np.full(5, 1.0))), "no noise before P"
 
 

@@ -83,7 +83,9 @@ def signal_to_noise(conditioned: Conditioned, arrivals_s: FloatArray) -> float:
         before = conditioned.data[:, station, :split][valid[:, :split]]
         after = conditioned.data[:, station, split:][valid[:, split:]]
         longest = valid[:, :split].sum(axis=-1).max(initial=0)
-        if longest < _LEAST_NOISE_S * rate or after.size == 0 or not np.any(before):
+        if longest < _LEAST_NOISE_S * rate or after.size == 0:
             continue
-        ratios.append(float(np.abs(after).max() / before.std()))
+        noise = float(before.std())
+        if noise > 0:
+            ratios.append(float(np.abs(after).max()) / noise)
     return float(np.median(ratios)) if ratios else float("nan")
