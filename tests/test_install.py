@@ -253,7 +253,7 @@ def test_the_programs_run(root: Path, worker: Path, tmp_path: Path) -> None:
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
-    assert said(str(root / "bin/dlloc"), "model", "list").startswith("oklahoma-fcn-slim")
+    assert "oklahoma-fcn-slim" in said(str(root / "bin/dlloc"), "model", "list")
     assert "stdin is empty" in said(str(root / "bin/dlloc-locext"), code=1)
     assert "no picture" in said(str(root / "bin/dlloc-show-origin"), "Origin/dlloc/x/1", code=2)
     # The module itself needs the host's libraries: the light part is found, they are not
