@@ -174,6 +174,14 @@ def test_the_share_of_recorded_noise_is_as_asked_for():
     assert np.mean(loud) == pytest.approx(0.3, abs=0.1)
 
 
+def test_recorded_noise_is_made_louder_by_the_factors_that_are_asked_for():
+    plain, loud = augmenter(STILL, clean=True), augmenter(replace(STILL, recorded_noise_factor=(5.0, 50.0)), clean=True)
+    levels = np.array([loud.noise(np.random.default_rng(k), record()).std() for k in range(200)]) / 1e-9
+    assert plain.noise(np.random.default_rng(0), record()).std() == pytest.approx(1e-9, rel=0.05)
+    assert 5.0 * 0.95 < levels.min() < levels.max() < 50.0 * 1.05
+    assert np.log10(levels).mean() == pytest.approx(np.log10(5.0) + 0.5, abs=0.07), "evenly in the logarithm"
+
+
 def test_two_events_hold_both_hypocentres_and_both_waves():
     records = (record(0), record(1, 10.0))
     made = augmenter(replace(STILL, two_events=1.0), *records)
@@ -286,6 +294,8 @@ def test_the_section_holds_every_draw():
     assert (made.noise_level, made.lost, made.gap) == ((0.1, 0.2), 1, Draws().gap)
     with pytest.raises(SettingError, match=r"augmentation\.noise_level: 0\.6 is above 0\.5"):
         Draws.from_mapping({"noise_level": [0.6, 0.5]})
+    with pytest.raises(SettingError, match=r"augmentation\.recorded_noise_factor: 3 is above 2"):
+        Draws.from_mapping({"recorded_noise_factor": [3, 2]})
 
 
 def test_records_are_cut_or_filled_with_zeros_to_a_length():

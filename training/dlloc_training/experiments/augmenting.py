@@ -32,7 +32,9 @@ class Draws:
     """Section ``augmentation``; shares are probabilities of a row.
 
     ``noise_level``: each station's modelled noise lies between these levels (0 the low, 1 the high noise model).
-    ``recorded_noise``: share of rows with recorded noise, where there is any. ``magnitude_shift``: amplitudes are
+    ``recorded_noise``: share of rows with recorded noise, where there is any; in each it is multiplied by a factor
+    within ``recorded_noise_factor``, evenly in the logarithm: for events that stand out less than those recorded, and
+    for recordings whose unit is not what their inventory says. ``magnitude_shift``: amplitudes are
     multiplied by 10**d and magnitudes raised by d, d uniform within it (between the 1.5 d of moments below the corner
     frequency and the 0.5 d of Brune's high frequencies, so it is for small d). ``lost``: up to so many stations cut
     out in a ``lost_share`` of the rows. ``gain_sigma``: log10 of each station's gain. The anchor is the plugin's own,
@@ -43,6 +45,7 @@ class Draws:
 
     noise_level: tuple[float, float] = (0.3, 0.8)
     recorded_noise: float = 0.5
+    recorded_noise_factor: tuple[float, float] = (1.0, 1.0)
     magnitude_shift: float = 0.1
     lost: int = 3
     lost_share: float = 0.5
@@ -67,6 +70,9 @@ class Draws:
         made = cls(**values)
         if made.noise_level[0] > made.noise_level[1]:
             raise SettingError(f"augmentation.noise_level: {made.noise_level[0]} is above {made.noise_level[1]}")
+        low, high = made.recorded_noise_factor
+        if low > high:
+            raise SettingError(f"augmentation.recorded_noise_factor: {low} is above {high}")
         return made
 
     def damage(self) -> Augmentation:
@@ -117,7 +123,9 @@ class Augmenter:
         """Noise (3, station, sample) m/s for a record."""
         samples, stations = like.data.shape[-1], like.data.shape[1]
         if self._recorded is not None and rng.random() < self.draws.recorded_noise:
-            return self._recorded(rng, samples)
+            low, high = self.draws.recorded_noise_factor
+            factor = low if low == high else low * (high / low) ** rng.random()
+            return self._recorded(rng, samples) * np.float32(factor)
         made = model_noise(rng, random_levels(rng, stations, *self.draws.noise_level), samples, like.rate_hz)
         return made if self._finish is None else self._finish(made, like.rate_hz)
 
