@@ -26,7 +26,8 @@ class Records:
 
     ``p`` and ``s`` (event, station, sample): any function that peaks at the onset, such as the logarithm of
     STA/LTA; NaN where there is none. ``origin_s`` (event,): origin time in seconds after sample 0. ``distance_km``
-    (event, station): hypocentral distance.
+    (event, station): hypocentral distance. Where a model of the earth is known, ``distance_km`` may be travel times of
+    P and ``s_distance`` those of S: the velocities that are fitted are then factors, about 1.
     """
 
     p: NDArray[np.floating]
@@ -34,6 +35,7 @@ class Records:
     sampling_rate_hz: float
     origin_s: FloatArray
     distance_km: FloatArray
+    s_distance: FloatArray | None = None
 
     def __post_init__(self) -> None:
         events, stations = self.distance_km.shape
@@ -147,13 +149,15 @@ def calibrate(
     scale_s: float = 0.2,
     term_sigma_s: float = 0.5,
     event_sigma_s: float = 1.0,
+    factor_sigma: float | None = None,
 ) -> MoveoutModel:
     """Fit a :class:`MoveoutModel` to ``records``, from the given starting values.
 
     ``least``: least value of a characteristic function that is a pick. ``windows_s``: half width of the search in
     each pass. ``scale_s``: residual at which the Cauchy weight has fallen to one half. ``term_sigma_s`` and
     ``event_sigma_s``: how far station and event terms are allowed from zero (the ridge that keeps stations and
-    events with few picks in place).
+    events with few picks in place). ``factor_sigma``: the same for velocities that are factors, from one; without it
+    they are free.
 
     Raises ValueError where a pass has fewer picks of a phase than unknowns of that phase.
     """
@@ -161,30 +165,45 @@ def calibrate(
     model = MoveoutModel(
         vp, vs, p_delay, s_delay, np.zeros(stations), np.zeros(stations), np.zeros(events), np.nan, np.nan, 0, 0
     )
+    s_distance = records.distance_km if records.s_distance is None else records.s_distance
     for half_width in windows_s:
         start = (records.origin_s + model.event_terms)[:, None]
         observed = [
-            pick(function, records.sampling_rate_hz, start + model.times(phase, records.distance_km), half_width, least)
+            pick(function, records.sampling_rate_hz, start + model.times(phase, distance), half_width, least)
             - records.origin_s[:, None]
-            for phase, function in (("P", records.p), ("S", records.s))
+            for phase, function, distance in (("P", records.p, records.distance_km), ("S", records.s, s_distance))
         ]
-        model = _fit(observed[0], observed[1], records.distance_km, scale_s, term_sigma_s, event_sigma_s)
+        distances = records.distance_km, s_distance
+        model = fit((observed[0], observed[1]), distances, scale_s, term_sigma_s, event_sigma_s, factor_sigma)
     return model
 
 
-def _fit(
-    p: FloatArray, s: FloatArray, distance_km: FloatArray, scale: float, term_sigma: float, event_sigma: float
+def fit(
+    picks_s: tuple[FloatArray, FloatArray],
+    distances: tuple[FloatArray, FloatArray],
+    scale_s: float = 0.2,
+    term_sigma_s: float = 0.5,
+    event_sigma_s: float = 1.0,
+    factor_sigma: float | None = None,
 ) -> MoveoutModel:
-    """Iteratively reweighted least squares (Cauchy weights, Holland and Welsch 1977) on picks after the origin."""
-    events, stations = distance_km.shape
+    """Fit a :class:`MoveoutModel` to picks of P and of S, (event, station) s after the origin, NaN where there is none.
+
+    ``distances``: for P and for S, (event, station), as in :class:`Records`; the rest as for :func:`calibrate`.
+    Iteratively reweighted least squares with Cauchy weights (Holland and Welsch 1977). Raises ValueError where a phase
+    has fewer picks than unknowns.
+    """
+    events, stations = distances[0].shape
+    scale = scale_s
     # Unknowns: slowness and delay of P, then of S, station terms of P, then of S, event terms
     unknowns = 4 + 2 * stations + events
     rows = []
-    for phase, times in enumerate((p, s)):
+    for phase, times in enumerate(picks_s):
         event, station = np.nonzero(np.isfinite(times))
         if event.size < stations + 2:
             raise ValueError(f"only {event.size} picks of {'PS'[phase]} for {stations} stations: nothing to calibrate")
-        rows.append((np.full(event.size, phase), event, station, times[event, station], distance_km[event, station]))
+        rows.append(
+            (np.full(event.size, phase), event, station, times[event, station], distances[phase][event, station])
+        )
     phase_of, event, station, time, distance = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     one = np.ones(time.size)
     columns = np.concatenate(
@@ -192,16 +211,21 @@ def _fit(
     )
     entries = (np.concatenate([distance, one, one, one]), (np.tile(np.arange(time.size), 4), columns))
     design = sparse.csr_array(entries, shape=(time.size, unknowns))
-    # A ridge in units of the residuals' scale; none on velocities and delays
+    # A ridge in units of the residuals' scale; none on delays
+    usual = np.zeros(unknowns)
+    velocities = np.zeros(4)
+    if factor_sigma is not None:
+        velocities[[0, 2]] = (scale / factor_sigma) ** 2
+        usual[[0, 2]] = 1.0
     ridge = np.concatenate(
-        [np.zeros(4), np.full(2 * stations, (scale / term_sigma) ** 2), np.full(events, (scale / event_sigma) ** 2)]
+        [velocities, np.full(2 * stations, (scale / term_sigma_s) ** 2), np.full(events, (scale / event_sigma_s) ** 2)]
     )
     weight = np.ones(time.size)
     solution = np.zeros(unknowns)
     for _ in range(50):
         normal = (design.T @ sparse.diags_array(weight) @ design).toarray() + np.diag(ridge)
         # Delays, station terms and event terms are told apart by the ridge alone, so the matrix is regular
-        update = np.linalg.solve(normal, design.T @ (weight * time))
+        update = np.linalg.solve(normal, design.T @ (weight * time) + ridge * usual)
         done = np.max(np.abs(update - solution)) < 1e-5
         solution = update
         residual = time - design @ solution

@@ -4,7 +4,7 @@ Parameters are drawn from ranges that are stated in each function, so that a tra
 may show; nothing is fitted to a particular network.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,9 @@ from scipy.fft import irfft, next_fast_len, rfft
 from seiscomp_dlloc.errors import SettingError
 
 FloatArray = NDArray[np.float64]
+
+_S_TO_P_DELAY = (1.2, 2.2)
+"""How many times as long as P slow sediments make S wait."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,27 @@ def random_site_terms(
     gain_sigma: float = 0.5,
     kappa_range_s: tuple[float, float] = (0.01, 0.05),
     delay_sigma_s: float = 0.1,
+    cover_s: tuple[float, float] | None = None,
 ) -> SiteTerms:
     """Site terms of ``shape`` (..., station).
 
     Gains are log-normal (``gain_sigma`` in natural units, the usual site-to-site variability), kappa is uniform in
     its range (rock to soil: Ktenidou et al. 2014), P statics are normal; S statics are 1.2 to 2.2 times as long, as
-    slow sediments make them.
+    slow sediments make them. ``cover_s``: what the cover beneath all stations adds to P, one value for each (...),
+    uniform within it, S again longer.
     """
     delays = delay_sigma_s * rng.standard_normal(shape)
-    return SiteTerms(
+    terms = SiteTerms(
         gains=np.exp(gain_sigma * rng.standard_normal(shape)),
         kappa_s=rng.uniform(*kappa_range_s, size=shape),
         delays_p_s=delays,
-        delays_s_s=delays * rng.uniform(1.2, 2.2, size=shape),
+        delays_s_s=delays * rng.uniform(*_S_TO_P_DELAY, size=shape),
     )
+    if cover_s is None:
+        return terms
+    every = (*terms.gains.shape[:-1], 1)
+    cover, longer = rng.uniform(*cover_s, size=every), rng.uniform(*_S_TO_P_DELAY, size=every)
+    return replace(terms, delays_p_s=terms.delays_p_s + cover, delays_s_s=terms.delays_s_s + cover * longer)
 
 
 def apply_kappa(traces: NDArray[np.floating], sampling_rate_hz: float, kappa_s: ArrayLike) -> NDArray[np.float32]:

@@ -153,6 +153,19 @@ def test_models_are_drawn_around_the_given_one(experiment: ExperimentFile) -> No
     assert abs(np.mean(np.log(ratios))) < 0.03
 
 
+def test_cover_makes_all_stations_late(tmp_path: Path) -> None:
+    found = []
+    for name, cover in (("bare", ""), ("covered", "cover_s = [0.5, 0.5]\n")):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(SMALL.replace("[records]\n", f"[records]\n{cover}coda = false\n"))
+        found.append(quiet(read_experiment(path), tmp_path / name).read(0, 99))
+    late = round(0.5 * 10.0)
+    first = np.argmax(np.abs(found[0]) > 0.2 * np.abs(found[0]).max(axis=-1, keepdims=True), axis=-1)
+    moved = np.argmax(np.abs(found[1]) > 0.2 * np.abs(found[1]).max(axis=-1, keepdims=True), axis=-1)
+    assert np.median(moved - first) >= late
+    assert np.mean(moved - first >= late - 1) > 0.9
+
+
 def test_high_stations_are_late(experiment: ExperimentFile) -> None:
     p, s = elevation_delays(experiment, experiment.earth)
     assert p == pytest.approx([0.2 / 4.0, -0.2 / 4.0])

@@ -84,3 +84,13 @@ def test_site_terms():
     assert ratio.min() >= 1.2
     assert ratio.max() <= 2.2
     assert terms.delays_p_s.std() == pytest.approx(0.1, abs=0.01)
+
+
+def test_cover_is_common_to_the_stations_of_an_event_and_leaves_the_other_terms_alone():
+    plain = random_site_terms(np.random.default_rng(6), (200, 30))
+    covered = random_site_terms(np.random.default_rng(6), (200, 30), cover_s=(0.1, 0.6))
+    p, s = covered.delays_p_s - plain.delays_p_s, covered.delays_s_s - plain.delays_s_s
+    assert np.array_equal(covered.gains, plain.gains)
+    assert np.ptp(p, axis=1).max() < 1e-12
+    assert 0.1 <= p.min() < 0.15 < 0.55 < p.max() <= 0.6
+    assert 1.2 <= (s / p).min() < 1.3 < 2.1 < (s / p).max() <= 2.2

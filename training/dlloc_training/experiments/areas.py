@@ -46,6 +46,13 @@ def _corners(experiment: ExperimentFile) -> tuple[np.ndarray[Any, Any], np.ndarr
     return np.asarray(x), np.asarray(y)
 
 
+def region_bounds(experiment: ExperimentFile) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Lowest and highest x east, y north and depth of the region, km."""
+    x, y = _corners(experiment)
+    region = experiment.region
+    return np.array([x.min(), y.min(), region.top_km]), np.array([x.max(), y.max(), region.bottom_km])
+
+
 def image_bounds(experiment: ExperimentFile, margin_km: float) -> dict[str, float]:
     """The box of all stations and the region."""
     frame = experiment.region.frame

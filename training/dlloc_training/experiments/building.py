@@ -18,7 +18,7 @@ from .reading import ExperimentFile
 
 Network: TypeAlias = Regressor | SlimFCN | ImageWithParameters
 
-DETACHED: dict[str, Any] = {"detach": True}
+DETACHED: dict[str, Any] = {"detach": True, "dropout": 0.5}
 """Settings of a head beside a location image: the image is what it is without the head."""
 
 

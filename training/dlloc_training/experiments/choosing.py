@@ -1,5 +1,7 @@
 """Which windows a network is trained on: of which events, with which stations lost."""
 
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,19 +9,20 @@ from seiscomp_dlloc.errors import SettingError
 
 from .bank import Bank
 from .drawing import TRAIN
-from .materials import RECORDED, THEORETICAL, Materials
+from .materials import RECORDED, THEORETICAL, VIRTUAL, Materials
 from .plans import NetworkPlan
 
 
 def sources_of(plan: NetworkPlan) -> tuple[str, ...]:
     """Where its training events come from."""
-    return (THEORETICAL, RECORDED) if plan.data == "both" else (plan.data,)
+    named = (THEORETICAL, RECORDED) if plan.data == "both" else (plan.data,)
+    return (*named, VIRTUAL) if plan.virtual else named
 
 
 def chosen_rows(materials: Materials, plan: NetworkPlan) -> tuple[Bank, NDArray[np.int64]]:
     """The windows that a network is trained on: the bank, and which of its rows."""
     parts = [materials.bank(plan.inputs, source) for source in sources_of(plan)]
-    bank = parts[0] if len(parts) == 1 else joined(*parts)
+    bank = reduce(joined, parts)
     kept = np.concatenate([kept_events(materials, plan, source) for source in sources_of(plan)])
     keep = kept[bank.event] & (plan.lost | (bank.lost == 0))
     rows = np.flatnonzero(keep)
@@ -40,8 +43,8 @@ def joined(first: Bank, second: Bank) -> Bank:
 
 def kept_events(materials: Materials, plan: NetworkPlan, source: str) -> NDArray[np.bool_]:
     """(event,) of the training events of a source: those of the plan's share and, of theoretical ones, of its nodes."""
-    if source == RECORDED:
-        keep = np.ones(len(materials.records(plan.inputs, RECORDED)), bool)
+    if source != THEORETICAL:
+        keep = np.ones(len(materials.records(plan.inputs, source)), bool)
     else:
         keep = _on_nodes(materials, plan)[materials.events.of(TRAIN)]
     if plan.events_share < 1.0:

@@ -23,6 +23,7 @@ from ..slim import Density
 from .augmenting import NO_EVENT
 from .evaluating import SHIFTS_S, image_kind, images_of, raw_calibration
 from .materials import RECORDED, THEORETICAL, Materials
+from .plans import NetworkPlan
 from .predictions import HELD_OUT, RECORDED_HELD_OUT
 from .training import Fitted
 
@@ -35,6 +36,10 @@ CHECKED = 4
 
 _STATED = {"theoretical": "theoretical seismograms", "recorded": "recorded events",
            "both": "recorded events and theoretical seismograms"}  # fmt: skip
+
+
+def _stated(plan: NetworkPlan) -> str:
+    return _STATED[plan.data] + (", and recorded events re-timed to other places" if plan.virtual else "")
 
 
 def calibrated(materials: Materials, fitted: Fitted) -> Calibration:
@@ -101,12 +106,12 @@ def export_network(
     document.update(
         name=name,
         version=version,
-        description=f"{plan.title}, experiment {experiment.name}, trained on {_STATED[plan.data]}",
+        description=f"{plan.title}, experiment {experiment.name}, trained on {_stated(plan)}",
         calibration=calibration,
         skill=dict(skill),
     )
     document["provenance"] |= {
-        "data": f"{_STATED[plan.data]} of the experiment {experiment.name}",
+        "data": f"{_stated(plan)} of the experiment {experiment.name}",
         "architecture": plan.kind,
         "parameters": fitted.meta["parameters"],
         "velocity_model": str(experiment.settings["earth"].get("source", "of the experiment's file")),

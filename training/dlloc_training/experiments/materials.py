@@ -27,13 +27,15 @@ from .predictions import TEST as TEST_SET
 from .reading import ExperimentFile
 from .recorded import RecordedNoise, RecordedSets, read_recorded
 from .records import Record
+from .retiming import VirtualRecords
 from .theoretical import TheoreticalRecords, filtered
 from .windows import Windows, signal_to_noise
 
 FloatArray = NDArray[np.float64]
 
-THEORETICAL, RECORDED = "theoretical", "recorded"
+THEORETICAL, RECORDED, VIRTUAL = "theoretical", "recorded", "virtual"
 LOST_PREFIX = "lost-"
+_SEEDS = {THEORETICAL: 5, RECORDED: 15, VIRTUAL: 25}
 _SETS = {HELD_OUT_SET: HELD_OUT, TEST_SET: TEST, OFF_NODE_SET: OFF_NODE}
 
 
@@ -77,6 +79,15 @@ class Materials:
         return read_recorded(self.experiment, self.folder, self._passport("stations").preprocessing)
 
     @cached_property
+    def virtual(self) -> VirtualRecords:
+        """Recorded training events re-timed. Raises SettingError where the file asks for none."""
+        count = self.experiment.settings.get("recorded", {}).get("virtual", 0)
+        if self.recorded is None or not count:
+            raise SettingError(f"{self.experiment.path}: recorded.virtual: how many virtual events is not said")
+        passport, seed = self._passport("stations"), self.experiment.seed
+        return VirtualRecords(self.experiment, passport, self.recorded.train, count, (seed, 18))
+
+    @cached_property
     def recorded_noise(self) -> RecordedNoise | None:
         """Noise of recorded training events, None without any."""
         if self.recorded is None:
@@ -109,6 +120,8 @@ class Materials:
 
     def records(self, inputs: Kind, name: str) -> Sequence[Record]:
         """Records of the training events of a source, or of a set."""
+        if name == VIRTUAL:
+            return self.virtual
         if name in (RECORDED, RECORDED_HELD_OUT, RECORDED_TEST):
             if self.recorded is None:
                 raise SettingError(f"{self.experiment.path}: there is no section recorded")
@@ -134,11 +147,11 @@ class Materials:
 
     def _unknown(self, targets: NDArray[np.floating], source: str) -> None:
         """Take origin times out of ``targets`` (row, 5) where the file says that recorded events have none to trust."""
-        if source == RECORDED and not self.experiment.settings["recorded"].get("time", True):
+        if source != THEORETICAL and not self.experiment.settings["recorded"].get("time", True):
             targets[:, TARGETS.index("time")] = np.nan
 
     def _make_bank(self, inputs: Kind, source: str) -> Bank:
-        seed = (self.experiment.seed, 5 if source == THEORETICAL else 15, 0 if inputs == "images" else 1)
+        seed = (self.experiment.seed, _SEEDS[source], 0 if inputs == "images" else 1)
         per_event = self.experiment.settings.get("training", {}).get("windows", WINDOWS)
         augmenter = self.augmenter(inputs, source, self.records(inputs, source))
         names = self._passport(inputs).representation["inputs"]

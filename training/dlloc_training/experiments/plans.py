@@ -24,9 +24,10 @@ class NetworkPlan:
     returns; where that is a location image, what it returns beside it, or, where they hold x, nothing (see
     ``beside_image``). ``lost``: whether it is trained on windows with stations cut out.
     ``events_share``, ``node_stride``: a part of the training events; every so-manyth node along each side of the grid.
-    ``data``: which training events; ``start``: the network whose weights are the first ones; ``searched``: its settings
-    are the best of the search. ``label_sigma_km``, ``label_sigma_depth_km``: width of the labels that location images
-    are taught with, None for that of the section ``location_image``.
+    ``data``: which training events; ``virtual``: re-timed recorded ones beside them; ``start``: the network whose
+    weights are the first ones; ``searched``: its settings are the best of the search. ``label_sigma_km``,
+    ``label_sigma_depth_km``: width of the labels that location images are taught with, None for that of the section
+    ``location_image``.
     """
 
     name: str
@@ -51,6 +52,7 @@ class NetworkPlan:
     loss: LossSettings
     label_sigma_km: float | None = None
     label_sigma_depth_km: float | None = None
+    virtual: bool = False
 
     @property
     def image_head(self) -> bool:
@@ -71,7 +73,11 @@ class NetworkPlan:
         """Everything that was settled, as JSON can hold it."""
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         widths = ("label_sigma_km", "label_sigma_depth_km")
-        return {name: value for name, value in document.items() if value is not None or name not in widths}
+        return {
+            name: value
+            for name, value in document.items()
+            if (value is not None or name not in widths) and (value or name != "virtual")
+        }
 
 
 def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
@@ -100,6 +106,15 @@ def plans(experiment: ExperimentFile) -> tuple[NetworkPlan, ...]:
             )
         if plan.data != "theoretical" and "recorded" not in experiment.settings:
             raise SettingError(f"{experiment.path}: networks.{plan.name}.data: there is no section recorded")
+        if plan.virtual and (plan.data == "theoretical" or plan.events_share < 1.0):
+            raise SettingError(
+                f"{experiment.path}: networks.{plan.name}.virtual: virtual events are made of all recorded training "
+                "events; they go with data = 'recorded' or 'both', without events_share"
+            )
+        if plan.virtual and not experiment.settings["recorded"].get("virtual"):
+            raise SettingError(
+                f"{experiment.path}: recorded.virtual: say how many, networks.{plan.name} wants virtual events"
+            )
         if plan.searched and experiment.settings.get("search", {}).get("network") != plan.name:
             raise SettingError(f"{experiment.path}: networks.{plan.name}.searched: no section search is about it")
         before.add(plan.name)
@@ -168,6 +183,7 @@ def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> Network
         loss,
         row.get("label_sigma_km"),
         row.get("label_sigma_depth_km"),
+        row.get("virtual", False),
     )
 
 

@@ -41,9 +41,13 @@ _SHORTER_PERCENT = 20.0  # so many of the events may be too short for the bank o
 
 @dataclass(frozen=True)
 class RecordedRecord(Record):
-    """A recorded event. ``quiet_s``: seconds from sample 0 on that end before the event's first break."""
+    """A recorded event. ``quiet_s``: seconds from sample 0 on that end before the event's first break. ``p_picks_s``,
+    ``s_picks_s`` (station,): what the catalogue's origin has been located with, s after the origin time, NaN without.
+    """
 
     quiet_s: float = field(kw_only=True)
+    p_picks_s: NDArray[np.float64] = field(kw_only=True)
+    s_picks_s: NDArray[np.float64] = field(kw_only=True)
 
 
 class RecordedSets:
@@ -89,8 +93,9 @@ class RecordedSets:
         samples = experiment.settings["recorded"].get("samples")
         events = load_events(self._folder, split, experiment.stations, self._settings)
         magnitudes = read_magnitudes(self._folder / "catalog.xml")
+        ids = tuple(station.id for station in experiment.stations)
         records = tuple(
-            record_of(event, magnitudes.get(short_id(event.trigger), math.nan), samples)
+            record_of(event, magnitudes.get(short_id(event.trigger), math.nan), samples, ids)
             for event in events
             if _has_hypocentre(event.trigger)
         )
@@ -144,11 +149,14 @@ def read_magnitudes(catalogue: Path) -> dict[str, float]:
     return found
 
 
-def record_of(event: RecordedEvent, magnitude: float, samples: int | None = None) -> RecordedRecord:
+def record_of(
+    event: RecordedEvent, magnitude: float, samples: int | None = None, stations: tuple[str, ...] = ()
+) -> RecordedRecord:
     """An event of a catalogue as a record: the stretch of data about its origin time, up to where no station has any.
 
     Beyond that lie records of other events, where each has a file of its own. Where ``samples`` is given, a longer
-    stretch is cut and a shorter one ends in samples that are not valid.
+    stretch is cut and a shorter one ends in samples that are not valid. ``stations``: ids (NET.STA) in the block's
+    order, without which there are no picks.
     """
     block, trigger = event.block, event.trigger
     if trigger.latitude is None or trigger.longitude is None or trigger.depth_km is None:
@@ -167,7 +175,18 @@ def record_of(event: RecordedEvent, magnitude: float, samples: int | None = None
         Truth(trigger.latitude, trigger.longitude, trigger.depth_km, magnitude),
         picks[0] - starttime if picks else None,
         quiet_s=max(_quiet_until(trigger) - starttime, 0.0),
+        p_picks_s=_picks_of(trigger, "P", stations, block.data.shape[1]),
+        s_picks_s=_picks_of(trigger, "S", stations, block.data.shape[1]),
     )
+
+
+def _picks_of(trigger: Trigger, phase: str, stations: tuple[str, ...], count: int) -> NDArray[np.float64]:
+    """(station,) s after the origin time: each station's first used pick of a phase."""
+    found = np.full(count, np.nan)
+    for pick in sorted(trigger.picks, key=lambda each: -each.time):
+        if pick.used and pick.phase.upper().startswith(phase) and pick.station_id in stations:
+            found[stations.index(pick.station_id)] = pick.time - trigger.time
+    return found
 
 
 def _stretch(observed: NDArray[np.bool_], origin: int) -> tuple[int, int]:

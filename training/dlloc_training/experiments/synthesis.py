@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,7 @@ from seiscomp_dlloc.errors import SettingError
 from .. import __version__
 from ..earth import EarthModel
 from ..events import Sources, station_positions, synthesize
-from ..realism import add_coda, random_site_terms
+from ..realism import SiteTerms, add_coda, random_site_terms
 from ..source import corner_frequency
 from ..table import StrainTable
 from .dataset import Dataset, DatasetWriter, cannot_write
@@ -71,6 +71,14 @@ def elevation_delays(experiment: ExperimentFile, model: EarthModel) -> tuple[Flo
     return above / model.vp_km_s[0], above / model.vs_km_s[0]
 
 
+def site_terms(rng: np.random.Generator, records: Mapping[str, Any], shape: tuple[int, int]) -> SiteTerms | None:
+    """Site terms (event, station) as the section ``records`` asks for them; None where it wants none."""
+    if not records.get("site_terms", True):
+        return None
+    cover = tuple(records["cover_s"]) if "cover_s" in records else None
+    return random_site_terms(rng, shape, delay_sigma_s=records.get("statics_s", STATICS_S), cover_s=cover)
+
+
 def make_records(
     experiment: ExperimentFile, events: MadeEvents, chosen: NDArray[np.int64], table: StrainTable, seed: list[int]
 ) -> NDArray[np.float32]:
@@ -94,9 +102,7 @@ def make_records(
     )
     shape = (len(chosen), len(experiment.stations))
     delay_p, delay_s = elevation_delays(experiment, table.model)
-    terms = None
-    if records.get("site_terms", True):
-        terms = random_site_terms(rng, shape, delay_sigma_s=records.get("statics_s", STATICS_S))
+    terms = site_terms(rng, records, shape)
     traces = synthesize(
         table,
         station_positions(experiment.stations, frame),

@@ -18,8 +18,8 @@ from ..experiments.dataset import Dataset, DatasetWriter
 from ..experiments.drawing import MadeEvents, draw_events
 from ..experiments.models import highest_hz
 from ..experiments.reading import ExperimentFile
-from ..experiments.synthesis import BATCH, DATASET, STATICS_S, header, sample_count
-from ..realism import SiteTerms, apply_kappa, random_site_terms
+from ..experiments.synthesis import BATCH, DATASET, header, sample_count, site_terms
+from ..realism import SiteTerms, apply_kappa
 from ..source import corner_frequency
 from .archive import StrainArchive
 from .importing import event_places
@@ -169,10 +169,7 @@ def _import(
         for number, part in enumerate(_batches(count)):
             if not writer.done[part].all():
                 rng = np.random.default_rng([experiment.seed, 4, number])
-                terms = None
-                if records.get("site_terms", True):
-                    shape = (len(part), len(experiment.stations))
-                    terms = random_site_terms(rng, shape, delay_sigma_s=records.get("statics_s", STATICS_S))
+                terms = site_terms(rng, records, (len(part), len(experiment.stations)))
                 traces = make(part, terms)
                 if terms is not None:
                     gained = traces * terms.gains[:, None, :, None].astype(np.float32)

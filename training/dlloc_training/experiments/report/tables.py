@@ -101,8 +101,9 @@ def size_table(results: Results) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for network in results.networks:
         plan, meta = network.plan, network.meta
+        data = plan.data + (", virtual" if plan.virtual else "")
         rows.append((
-            network.title, meta.network, plan.inputs, plan.data, meta.training_events, meta.windows_per_epoch,
+            network.title, meta.network, plan.inputs, data, meta.training_events, meta.windows_per_epoch,
             meta.epochs, meta.parameters, round(meta.seconds), meta.machine,
         ))  # fmt: skip
     heads = ("network", "kind", "input", "trained on", "training events", "windows per event and epoch", "epochs",
