@@ -20,6 +20,7 @@ CLEAR_OF_BAND = 1.25
 
 def check_networks(experiment: ExperimentFile, chosen: Sequence[NetworkPlan]) -> None:
     """Build each network and look whether it could be trained and calibrated. Raises SettingError naming the file."""
+    _check_windows(experiment, chosen)
     events = draw_events(experiment)
     train, held_out = len(events.of(TRAIN)), len(events.of(HELD_OUT))
     aside = experiment.settings.get("recorded", {}).get("held_out")
@@ -48,6 +49,30 @@ def check_networks(experiment: ExperimentFile, chosen: Sequence[NetworkPlan]) ->
             )
 
 
+def _check_windows(experiment: ExperimentFile, chosen: Sequence[NetworkPlan]) -> None:
+    """Raise SettingError where the records do not hold what the networks are to be given."""
+    settings, path = experiment.settings, experiment.path
+    records, stations = settings["records"], len(experiment.stations)
+    half, high = 0.5 * records["sampling_rate_hz"], settings.get("preprocessing", {}).get("band_hz", [0.0, 0.0])[1]
+    if high >= half:
+        raise SettingError(
+            f"{path}: preprocessing.band_hz: {high:g} Hz is not below {half:g} Hz, half the sampling rate of the records"
+        )
+    length = records.get("before_s", 0.0) + records["duration_s"]
+    for plan in chosen:
+        needed = passport_of(experiment, plan).preprocessing
+        window = needed.window_samples / needed.sampling_rate_hz
+        if window > length:
+            entry = "preprocessing.window_s" if plan.inputs == "stations" else "images.frames"
+            raise SettingError(
+                f"{path}: {entry}: windows of {window:g} s, which networks.{plan.name} takes, are longer than the "
+                f"records, {length:g} s; make records.before_s or records.duration_s longer"
+            )
+    lost = settings.get("augmentation", {}).get("lost", 0)
+    if lost >= stations:
+        raise SettingError(f"{path}: augmentation.lost: {lost} of {stations} stations lost leaves none")
+
+
 def doubts(experiment: ExperimentFile) -> list[str]:
     """What is allowed and most likely not meant, a line each."""
     if "preprocessing" not in experiment.settings:
@@ -70,4 +95,8 @@ def check_version(version: str) -> None:
 
 
 def _built(experiment: ExperimentFile, plan: NetworkPlan) -> Network:
-    return make_network(plan, passport_of(experiment, plan))
+    passport = passport_of(experiment, plan)
+    try:
+        return make_network(plan, passport)
+    except SettingError as error:
+        raise SettingError(f"{experiment.path}: {error}") from error

@@ -165,17 +165,22 @@ def export(run: Run) -> list[Path]:
     return made
 
 
+def check(experiment: ExperimentFile, chosen: Sequence[NetworkPlan], say: Callable[[str], None]) -> None:
+    """Raise SettingError for a file that some stage would refuse; say what is most likely not meant."""
+    check_networks(experiment, chosen)
+    robustness_of(experiment, plans(experiment))
+    for doubt in doubts(experiment):
+        say(doubt)
+
+
 def run_stages(run: Run, stages: Sequence[str]) -> None:
     """Run the stages in order; a search only where the file has that section, unless it is asked for alone.
 
     Of several processes that run the same command, all train and the first does the rest. Raises SettingError, before
     anything long begins, where the file does not allow one of them.
     """
-    check_networks(run.experiment, run.plans)
     check_version(run.version)
-    for doubt in doubts(run.experiment):
-        run.say(doubt)
-    robustness_of(run.experiment, plans(run.experiment))
+    check(run.experiment, run.plans, run.say)
     for stage in stages:
         if stage == "search" and "search" not in run.experiment.settings and len(stages) > 1:
             continue

@@ -1,0 +1,44 @@
+"""What some stage would refuse is refused by the first one."""
+
+from pathlib import Path
+
+import pytest
+from dlloc_training.__main__ import main
+
+from .tinyrun import TEXT
+
+
+def synthesized(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, Path]:
+    """Exit status of the command, what it said, and its run folder."""
+    path, folder = tmp_path / "tiny.toml", tmp_path / "run"
+    path.write_text(text)
+    status = main(["synthesize", str(path), "-o", str(folder), "-q", "--workers", "1"])
+    captured = capsys.readouterr()
+    return status, captured.out + captured.err, folder
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("before_s = 12.0\nduration_s = 12.0", "before_s = 1.0\nduration_s = 6.0", "are longer than the records"),
+        ("band_hz = [1.0, 8.0]", "band_hz = [1.0, 12.0]", "preprocessing.band_hz: 12 Hz is not below 10 Hz"),
+        ("lost = 2", "lost = 6", "augmentation.lost: 6 of 6 stations lost leaves none"),
+        ("[networks.", "[networks.wrong]\nnetwork = 'slim'\nsettings = {droput = 0.1}\n[networks.", "droput"),
+    ],
+)
+def test_synthesize_refuses_what_training_would(tmp_path, capsys, old, new, said):
+    assert old in TEXT
+    status, words, folder = synthesized(tmp_path, TEXT.replace(old, new, 1), capsys)
+    assert status == 2
+    assert said in words
+    assert str(tmp_path / "tiny.toml") in words
+    assert not folder.exists()
+
+
+def test_synthesize_says_what_is_most_likely_not_meant(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dlloc_training.experiments.synthesis.run_synthesis", lambda *_, **__: pytest.skip("made"))
+    path = tmp_path / "tiny.toml"
+    path.write_text(TEXT.replace("highest_hz = 10.0", "highest_hz = 4.0", 1))
+    with pytest.raises(pytest.skip.Exception, match="made"):
+        main(["synthesize", str(path), "-o", str(tmp_path / "run"), "-q"])
+    assert "records.highest_hz 4 is hardly above the band" in capsys.readouterr().out
