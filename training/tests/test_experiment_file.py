@@ -32,21 +32,23 @@ def test_a_file_is_read(path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("seed = 3", "", "'seed' is a required property"),
-        ("seed = 3", "seed = -1", "seed: -1 is less than the minimum"),
-        ("seed = 3", "seed = 3\nsed = 4", "'sed'"),
+        ("seed = 3", "", ": seed: is missing; give it"),
+        ("seed = 3", "seed = -1", "seed: is -1; give at least 0"),
+        ("seed = 3", "seed = 3\nsed = 4", "sed: there is no such setting; did you mean seed?"),
         ("seed = 3", "seed =", "is no TOML"),
-        ("latitude = 35.20, ", "", "network.stations.0: 'latitude' is a required property"),
+        ("latitude = 35.20, ", "", "network.stations: XX.A: latitude is missing; give it"),
         ("latitude = 35.20", "latitude = 53.20", "XX.A lies more than 400 km"),
         ("XX.B", "XX.A", "XX.A stands there twice"),
-        ("[earth]", 'inventory = "a.xml"\n[earth]', "network: give either inventory or stations"),
-        ("south = 35.19", "south = 36.19", "enclose nothing"),
+        ("[earth]", 'inventory = "a.xml"\n[earth]', "network: give either inventory or stations, not both"),
+        ("south = 35.19", "south = 36.19", "region: south 36.19 must be below north 35.27"),
+        ("west = 138.97", "west = 139.05", "region: west 139.05 must be below east 139.05"),
+        ("west = 138.97", "west = 119.0", "region: from west 119 to east 139.05 are more than 20 degrees"),
         ("bottom_km = 6.0", "bottom_km = -1.0", "must be above bottom_km"),
         ("top_km = 0.0", "top_km = -1.0", "above the surface of the earth model at -0.6 km"),
         ("[2.0, 4.0, 2.3,", "[2.0, 4.0, 4.3,", "vp/vs"),
         ("magnitude = [2.2, 4.5]", "magnitude = [4.5, 2.2]", "events.magnitude"),
-        ("magnitude = [2.2, 4.5]", "count = 5\nmagnitude = [2.2, 4.5]", "events: give either grid or count"),
-        ("models = 3", "file = 'x.csv'", "earth: give either layers or file"),
+        ("magnitude = [2.2, 4.5]", "count = 5\nmagnitude = [2.2, 4.5]", "events: give either grid or count, not both"),
+        ("models = 3", "file = 'x.csv'", "earth: give either layers or file, not both"),
     ],
 )
 def test_what_is_wrong_is_named(path: Path, old: str, new: str, said: str) -> None:
@@ -56,6 +58,12 @@ def test_what_is_wrong_is_named(path: Path, old: str, new: str, said: str) -> No
         read_experiment(path)
     assert said in str(caught.value)
     assert str(path) in str(caught.value) or "earth model" in str(caught.value)
+
+
+def test_a_folder_is_no_experiment(tmp_path: Path) -> None:
+    with pytest.raises(SettingError) as caught:
+        read_experiment(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: is a folder; give an experiment's TOML file"
 
 
 def test_an_earth_model_may_stand_in_a_table(path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,11 +21,14 @@ from seiscomp_dlloc.units import m_to_km
 
 from ..earth import COLUMNS, EarthModel
 from .shipped import find, shipped
+from .wording import fault, place
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
 FAR_KM = 400.0
 """A station farther than this from the region's centre is a slip of the pen, not a local network."""
+WIDE_DEG = 20.0
+"""A region wider than this from west to east is one too."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def read_experiment(path: str | Path) -> ExperimentFile:
         settings = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise SettingError(f"{path}: there is no such file; shipped are {', '.join(shipped())}") from error
+    except IsADirectoryError as error:
+        raise SettingError(f"{path}: is a folder; give an experiment's TOML file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
@@ -116,36 +121,39 @@ def schema() -> dict[str, Any]:
 
 
 def _check_schema(settings: dict[str, Any], path: Path) -> None:
-    validator = jsonschema.Draft202012Validator(schema())
-    error = jsonschema.exceptions.best_match(validator.iter_errors(settings))
-    if error is None:
-        return
-    where = ".".join(str(part) for part in error.absolute_path) or "the file"
-    if error.validator == "oneOf" and isinstance(error.validator_value, list):
-        names = [" and ".join(part.get("required", [])) for part in error.validator_value]
-        if all(names):
-            raise SettingError(f"{path}: {where}: give either {' or '.join(names)}")
-    raise SettingError(f"{path}: {where}: {error.message}")
+    said = fault(jsonschema.Draft202012Validator(schema()).iter_errors(settings), settings)
+    if said is not None:
+        raise SettingError(f"{path}: {said}")
 
 
-def _check_numbers(value: Any, path: Path, where: str = "") -> None:
+def _check_numbers(settings: dict[str, Any], path: Path) -> None:
     """Refuse TOML's nan anywhere, and its inf but for layers without bottom or loss: comparisons let nan pass."""
-    if isinstance(value, dict):
-        for name, part in value.items():
-            _check_numbers(part, path, f"{where}.{name}" if where else name)
-    elif isinstance(value, list):
-        for number, part in enumerate(value):
-            _check_numbers(part, path, f"{where}.{number}")
-    elif isinstance(value, float) and (math.isnan(value) or (math.isinf(value) and "earth.layers." not in where)):
-        raise SettingError(f"{path}: {where}: {value} is no number to work with")
+    for where, value in _leaves(settings):
+        if math.isnan(value) or (math.isinf(value) and where[:2] != ("earth", "layers")):
+            raise SettingError(f"{path}: {place(where, settings)}: {value} is no number to work with")
+
+
+def _leaves(value: Any, where: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], float]]:
+    """Every number with decimals, and where it stands."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(part, (*where, key))
+    elif isinstance(value, float):
+        yield where, value
 
 
 def _region(row: dict[str, float], path: Path) -> Region:
     region = Region(**row)
-    if not (-90 < region.south < region.north < 90 and region.west < region.east <= region.west + 20):
-        raise SettingError(f"{path}: region: south, north, west, east enclose nothing, or more than 20 degrees")
+    for low, high in (("south", "north"), ("west", "east")):
+        if not row[low] < row[high]:
+            raise SettingError(f"{path}: region: {low} {row[low]:g} must be below {high} {row[high]:g}")
     if not region.top_km < region.bottom_km:
         raise SettingError(f"{path}: region: top_km {region.top_km:g} must be above bottom_km {region.bottom_km:g}")
+    if region.east - region.west > WIDE_DEG:
+        raise SettingError(
+            f"{path}: region: from west {region.west:g} to east {region.east:g} are more than {WIDE_DEG:g} degrees; "
+            "give a smaller region"
+        )
     return region
 
 
@@ -159,7 +167,7 @@ def _stations(network: dict[str, Any], path: Path) -> tuple[Station, ...]:
             raise SettingError(f"{path}: network.inventory: {error}") from error
     else:
         stations = tuple(
-            Station(*_codes(row["code"]), row["latitude"], row["longitude"], row.get("elevation_m", 0.0))
+            Station(*_codes(row["code"]), row["latitude"], row["longitude"], row["elevation_m"])
             for row in network["stations"]
         )
     names = [station.id for station in stations]
