@@ -141,6 +141,7 @@ def test_what_is_not_trained_cannot_be_evaluated_or_exported_and_nothing_is_made
         ),
         ("magnitude = [2.0, 3.5]", "magnitude = [3.5, 2.0]", "events.magnitude: 3.5 is above 2.0"),
         ("[records]", "[records]\ncover_s = [0.5, 0.2]", "records.cover_s: 0.5 is above 0.2"),
+        ("[records]", "[records]\ncoda_decay_s = [9.0, 5.0]", "records.coda_decay_s: 9.0 is above 5.0"),
         ("[networks.volume]", "[networks.volume]\nepoch = 3", "networks.volume.epoch: there is no such setting"),
     ],
 )

@@ -166,6 +166,20 @@ def test_cover_makes_all_stations_late(tmp_path: Path) -> None:
     assert np.mean(moved - first >= late - 1) > 0.9
 
 
+def test_coda_is_as_long_and_as_strong_as_the_file_says(tmp_path: Path) -> None:
+    def late(name: str, decay: float, ratio: float) -> float:
+        """Share of the energy in the last third of the records."""
+        path = tmp_path / f"{name}.toml"
+        settings = f"[records]\ncoda_decay_s = [{decay}, {decay}]\ncoda_ratio = [{ratio}, {ratio}]\n"
+        path.write_text(SMALL.replace("[records]\n", settings))
+        energy = quiet(read_experiment(path), tmp_path / name).read(0, 99).astype(float) ** 2
+        return float(energy[..., -47:].sum() / energy.sum())
+
+    short, long, weak = late("short", 0.5, 4.0), late("long", 20.0, 4.0), late("weak", 20.0, 0.2)
+    assert long > 3.0 * short
+    assert long > 2.0 * weak
+
+
 def test_high_stations_are_late(experiment: ExperimentFile) -> None:
     p, s = elevation_delays(experiment, experiment.earth)
     assert p == pytest.approx([0.2 / 4.0, -0.2 / 4.0])

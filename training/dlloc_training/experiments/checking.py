@@ -56,7 +56,7 @@ def _check_windows(experiment: ExperimentFile, chosen: Sequence[NetworkPlan]) ->
     half, high = 0.5 * records["sampling_rate_hz"], settings.get("preprocessing", {}).get("band_hz", [0.0, 0.0])[1]
     if high >= half:
         raise SettingError(
-            f"{path}: preprocessing.band_hz: {high:g} Hz is not below {half:g} Hz, half the sampling rate of the records"
+            f"{path}: preprocessing.band_hz: {high:g} Hz is not below {half:g} Hz, half the records' sampling rate"
         )
     length = records.get("before_s", 0.0) + records["duration_s"]
     for plan in chosen:

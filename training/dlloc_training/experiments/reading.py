@@ -97,9 +97,10 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     low, high = settings["events"]["magnitude"]
     if low > high:
         raise SettingError(f"{path}: events.magnitude: {low} is above {high}")
-    low, high = settings["records"].get("cover_s", (0.0, 0.0))
-    if low > high:
-        raise SettingError(f"{path}: records.cover_s: {low} is above {high}")
+    for entry in ("cover_s", "coda_decay_s", "coda_ratio"):
+        low, high = settings["records"].get(entry, (0.0, 0.0))
+        if low > high:
+            raise SettingError(f"{path}: records.{entry}: {low} is above {high}")
     return ExperimentFile(path, settings["name"], settings["seed"], stations, earth, surface_km, region, settings)
 
 

@@ -38,7 +38,9 @@ BATCH = 32
 STATICS_S = 0.05
 """Scatter of the stations' time statics of P where the file states none."""
 
-_CODA_RATIO, _CODA_DECAY_S = (0.5, 4.0), (2.0, 8.0)
+CODA_RATIO, CODA_DECAY_S = (0.5, 4.0), (2.0, 8.0)
+"""Energy of the coda over that of the direct waves, and the time in which its amplitude decays to 1 / e, where the file
+states none."""
 
 
 def header(experiment: ExperimentFile) -> dict[str, Any]:
@@ -117,8 +119,9 @@ def make_records(
         split_phases=True,
     )
     if records.get("coda", True):
-        decay = np.exp(rng.uniform(np.log(_CODA_DECAY_S[0]), np.log(_CODA_DECAY_S[1]), (len(chosen), 1)))
-        ratio = rng.uniform(_CODA_RATIO[0], _CODA_RATIO[1])
+        shortest, longest = records.get("coda_decay_s", CODA_DECAY_S)
+        decay = np.exp(rng.uniform(np.log(shortest), np.log(longest), (len(chosen), 1)))
+        ratio = rng.uniform(*records.get("coda_ratio", CODA_RATIO))
         traces = add_coda(traces, rate, rng, energy_ratio=ratio, decay_s=decay)
     return traces
 

@@ -19,6 +19,6 @@ def find(path: str | Path) -> Path:
     """
     path = Path(path)
     name = path.name.removesuffix(SUFFIX)
-    if path.exists() or path.parent != Path() or name not in shipped():
+    if path.is_file() or path.parent != Path() or name not in shipped():
         return path
     return Path(str(resources.files(__package__).joinpath(name + SUFFIX)))
