@@ -42,3 +42,35 @@ def test_synthesize_says_what_is_most_likely_not_meant(tmp_path, capsys, monkeyp
     with pytest.raises(pytest.skip.Exception, match="made"):
         main(["synthesize", str(path), "-o", str(tmp_path / "run"), "-q"])
     assert "records.highest_hz 4 is hardly above the band" in capsys.readouterr().out
+
+
+SEARCH = '[search]\nnetwork = "{}"\ntrials = 2\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("magnitude = [2.0, 3.5]", "magnitude = [2.0, 2.0]", "events.magnitude: give a range, not 2.0 alone"),
+        (
+            "magnitude = [2.0, 3.5]",
+            "magnitude = [2.0, 3.5]\nstress_drop_mpa = [9.0, 1.0]",
+            "events.stress_drop_mpa: 9.0 is above 1.0",
+        ),
+        ("lost = 2", "lost = 2\nnoise_level = [0.8, 0.3]", "augmentation.noise_level: 0.8 is above 0.3"),
+        ("[evaluation]", SEARCH.format("slim") + "[evaluation]", "search.network: slim has no settings to search"),
+        ("[evaluation]", SEARCH.format("other") + "[evaluation]", "there is no network 'other'"),
+        (
+            "[evaluation]\n",
+            '[networks.flat]\nnetwork = "volume_cnn"\noutputs = [["depth", "time"]]\n'
+            '[evaluation.robustness]\nnetworks = ["flat"]\n[evaluation]\n',
+            "evaluation.robustness.networks: flat gives no x and y",
+        ),
+    ],
+)
+def test_what_only_a_later_stage_needs_is_looked_at_first(tmp_path, capsys, old, new, said):
+    assert old in TEXT
+    status, words, folder = synthesized(tmp_path, TEXT.replace(old, new, 1), capsys)
+    assert status == 2
+    assert said in words
+    assert str(tmp_path / "tiny.toml") in words
+    assert not folder.exists()

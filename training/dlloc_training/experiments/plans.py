@@ -137,6 +137,16 @@ def plan_of(experiment: ExperimentFile, name: str) -> NetworkPlan:
     return found[name]
 
 
+def plan_to_search(experiment: ExperimentFile) -> NetworkPlan:
+    """The network of the section ``search``; SettingError without that section, and for one without settings."""
+    if "search" not in experiment.settings:
+        raise SettingError(f"{experiment.path}: search: the section is missing")
+    plan = plan_of(experiment, experiment.settings["search"]["network"])
+    if plan.image_head:
+        raise SettingError(f"{experiment.path}: search.network: {plan.kind} has no settings to search")
+    return plan
+
+
 def _plan(experiment: ExperimentFile, name: str, row: dict[str, Any]) -> NetworkPlan:
     where, kind = f"{experiment.path}: networks.{name}", row["network"]
     common = {**experiment.settings.get("training", {}), **row}

@@ -94,14 +94,30 @@ def read_experiment(path: str | Path) -> ExperimentFile:
     surface_km = -m_to_km(settings["earth"].get("surface_m", sum(s.elevation_m for s in stations) / len(stations)))
     earth = _earth(settings["earth"], path)
     _check_inside(region, stations, surface_km, path)
-    low, high = settings["events"]["magnitude"]
-    if low > high:
-        raise SettingError(f"{path}: events.magnitude: {low} is above {high}")
-    for entry in ("cover_s", "coda_decay_s", "coda_ratio"):
-        low, high = settings["records"].get(entry, (0.0, 0.0))
-        if low > high:
-            raise SettingError(f"{path}: records.{entry}: {low} is above {high}")
+    _check_order(settings, path)
     return ExperimentFile(path, settings["name"], settings["seed"], stations, earth, surface_km, region, settings)
+
+
+_RANGES = (
+    ("events", "magnitude"),
+    ("events", "stress_drop_mpa"),
+    ("records", "cover_s"),
+    ("records", "coda_decay_s"),
+    ("records", "coda_ratio"),
+    ("augmentation", "noise_level"),
+    ("augmentation", "recorded_noise_factor"),
+)
+"""Entries that give two ends of a range."""
+
+
+def _check_order(settings: dict[str, Any], path: Path) -> None:
+    for section, entry in _RANGES:
+        low, high = settings.get(section, {}).get(entry, (0.0, 0.0))
+        if low > high:
+            raise SettingError(f"{path}: {section}.{entry}: {low} is above {high}")
+    low, high = settings["events"]["magnitude"]
+    if low == high:
+        raise SettingError(f"{path}: events.magnitude: give a range, not {low} alone; a model's passport needs one")
 
 
 def file_path(text: str, entry: str, path: Path) -> Path:

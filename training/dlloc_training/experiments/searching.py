@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from seiscomp_dlloc.errors import SettingError
-
 from ..networks.registry import entry
 from ..networks.regression import Regressor
 from .computing import Compute
 from .materials import Materials
-from .plans import NetworkPlan, plan_of
+from .plans import NetworkPlan, plan_to_search
 from .search import SEARCH, Best, Space, run_search
 from .training import held_out_of, train_network
 
@@ -30,12 +28,8 @@ def search_network(materials: Materials, compute: Compute) -> Best:
     section, and for networks of location images.
     """
     experiment = materials.experiment
-    if "search" not in experiment.settings:
-        raise SettingError(f"{experiment.path}: search: the section is missing")
+    plan = plan_to_search(experiment)
     wanted = experiment.settings["search"]
-    plan = plan_of(experiment, wanted["network"])
-    if plan.image_head:
-        raise SettingError(f"{experiment.path}: search.network: {plan.kind} has no settings to search")
     smaller = replace(
         plan, epochs=wanted.get("epochs", EPOCHS), events_share=wanted.get("events_share", EVENTS_SHARE), start=None
     )

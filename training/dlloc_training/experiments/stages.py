@@ -16,7 +16,7 @@ from .drawing import draw_events
 from .evaluating import calibrate_sigmas, meta_of, predictions, save_training_truths, sets_of
 from .exporting import VERSION, calibrated, export_network
 from .materials import Materials
-from .plans import NetworkPlan, plans
+from .plans import NetworkPlan, plan_to_search, plans
 from .predictions import RECORDED_TEST, TEST
 from .reading import ExperimentFile
 from .report import write_report
@@ -168,6 +168,8 @@ def export(run: Run) -> list[Path]:
 def check(experiment: ExperimentFile, chosen: Sequence[NetworkPlan], say: Callable[[str], None]) -> None:
     """Raise SettingError for a file that some stage would refuse; say what is most likely not meant."""
     check_networks(experiment, chosen)
+    if "search" in experiment.settings:
+        plan_to_search(experiment)
     robustness_of(experiment, plans(experiment))
     for doubt in doubts(experiment):
         say(doubt)

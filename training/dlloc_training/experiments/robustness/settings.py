@@ -63,6 +63,9 @@ def robustness_of(experiment: ExperimentFile, plans: tuple[NetworkPlan, ...]) ->
     unknown = [name for name in row.get("networks", []) if name not in known]
     if unknown:
         raise SettingError(f"{where}.networks: no network {', '.join(unknown)}; known are {', '.join(known)}")
+    for plan in plans:
+        if plan.name in row.get("networks", usual) and not (plan.image_head or {"x", "y"} <= set(plan.outputs.names)):
+            raise SettingError(f"{where}.networks: {plan.name} gives no x and y, so there is no error to follow")
     recorded = "recorded" in experiment.settings
     sets = row.get("sets", [TEST, RECREATED, RECORDED_TEST] if recorded else [TEST])
     if not recorded and {RECREATED, RECORDED_TEST} & set(sets):
