@@ -85,7 +85,7 @@ def test_what_stands_beside_the_image_is_what_the_file_says(tmp_path):
         ('[["time", "x"]]', "the location image gives x; beside it there can be time, magnitude"),
         ('[["time"], ["magnitude"]]', "give one group beside a location image, not 2"),
         ('[["time", "time"]]', "a parameter stands twice"),
-        ('[["energy"]]', "0.0: 'energy' is not one of"),
+        ('[["energy"]]', "outputs: entry 1: entry 1: is 'energy'; give one of"),
     ],
 )
 def test_outputs_that_cannot_be_are_named_with_the_file(tmp_path, outputs, message):

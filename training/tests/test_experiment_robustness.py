@@ -54,7 +54,7 @@ def test_networks_with_location_images_are_tested_where_none_is_named(tmp_path: 
     [
         ('networks = ["fcn2"]', "no network fcn2; known are volume, slim"),
         ('sets = ["recorded-test"]', "need a section recorded"),
-        ("dead = [0]", "evaluation.robustness.dead.0"),
+        ("dead = [0]", "evaluation.robustness.dead: entry 1: is 0; give at least 1"),
         ("gain_factor = 1.0", "evaluation.robustness.gain_factor"),
     ],
 )
