@@ -15,6 +15,17 @@ from seiscomp_dlloc.model import load
 from . import bursts, tinyrun
 from .test_experiment_training import REAL, REAL_TEST, RECORDED
 
+VIRTUAL = 5
+TEXT = (
+    RECORDED.replace("held_out = 3", f"held_out = 3\nvirtual = {VIRTUAL}")
+    + """[networks.retimed]
+network = "slim"
+settings = {mixed = 16, hidden = 16}
+data = "recorded"
+virtual = true
+"""
+)
+
 
 class Done:
     """The experiment after all its stages."""
@@ -22,7 +33,7 @@ class Done:
     def __init__(self, folder: Path):
         (folder / "events").mkdir()
         self.network = bursts.write_folder(folder / "events", REAL, REAL_TEST)
-        self.tiny = tinyrun.made(folder, RECORDED)
+        self.tiny = tinyrun.made(folder, TEXT)
         self.folder = folder / "run"
         run = Run(self.tiny.experiment, self.folder, Compute("cpu", progress=False), workers=1, say=lambda _: None)
         run_stages(run, ("train", "evaluate", "export"))
@@ -47,7 +58,7 @@ def done(tmp_path_factory) -> Done:
         return Done(tmp_path_factory.mktemp("real"))
 
 
-@pytest.mark.parametrize("name", ["theory", "real", "both"])
+@pytest.mark.parametrize("name", ["theory", "real", "both", "retimed"])
 def test_every_network_is_asked_about_the_recorded_test_and_about_theoretical_events(done, name):
     real = done.predicted(name, "recorded-test")
     assert real.names.tolist() == [f"e{REAL + k}" for k in range(REAL_TEST)]
@@ -67,7 +78,10 @@ def test_the_nearest_training_event_is_of_the_kind_that_was_trained_on(done):
     theoretical = np.stack([x, y, events.depth_km[chosen]], axis=-1)
     aside = set(done.predicted("real", "recorded-held-out").names)
     recorded = np.array([place for k, place in enumerate(done.places[:REAL]) if f"e{k}" not in aside])
+    truths = [record.truth.local(frame) for record in done.tiny.materials.virtual]
+    assert len(truths) == VIRTUAL
     wanted = {"theory": theoretical, "real": recorded, "both": np.concatenate([theoretical, recorded])}
+    wanted["retimed"] = np.concatenate([recorded, truths])
     places = done.places[REAL:]
     for name, training in wanted.items():
         nearest = [np.linalg.norm(training - place, axis=1).min() for place in places]
@@ -90,6 +104,7 @@ def test_trivial_baselines_know_both_kinds_of_training_events(done):
         ("theory", "theoretical seismograms"),
         ("real", "recorded events"),
         ("both", "recorded events and theoretical seismograms"),
+        ("retimed", "recorded events, and recorded events re-timed to other places"),
     ],
 )
 def test_models_say_what_they_were_trained_on(done, name, data):

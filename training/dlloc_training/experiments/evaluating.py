@@ -25,7 +25,7 @@ from .bank import TARGETS
 from .building import image_network
 from .choosing import kept_events, sources_of
 from .drawing import TRAIN
-from .materials import LOST_PREFIX, RECORDED, THEORETICAL, ExactSet, Materials
+from .materials import LOST_PREFIX, RECORDED, THEORETICAL, VIRTUAL, ExactSet, Materials
 from .meta import Meta
 from .plans import OF_IMAGE, NetworkPlan
 from .predictions import HELD_OUT, OFF_NODE, RECORDED_HELD_OUT, RECORDED_TEST, TEST, Predictions
@@ -201,9 +201,9 @@ def predictions(
 
 def training_truths(materials: Materials, data: str) -> dict[str, FloatArray]:
     """Latitude, longitude, depth and magnitude (event,) of the training events of a source."""
-    if data == RECORDED and materials.recorded is not None:
-        rows = [(t.latitude, t.longitude, t.depth_km, t.magnitude) for t in (r.truth for r in materials.recorded.train)]
-        columns = np.array(rows).T
+    if data != THEORETICAL and materials.recorded is not None:
+        truths = materials.virtual.truths if data == VIRTUAL else [record.truth for record in materials.recorded.train]
+        columns = np.array([(t.latitude, t.longitude, t.depth_km, t.magnitude) for t in truths]).T
     else:
         events, chosen = materials.events, materials.events.of(TRAIN)
         columns = np.stack([events.latitude, events.longitude, events.depth_km, events.magnitude])[:, chosen]

@@ -6,6 +6,7 @@ events carry the same waveforms, site responses and noise to the whole region. S
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -147,6 +148,11 @@ class VirtualRecords(Sequence[Record]):
 
     def __len__(self) -> int:
         return self._count
+
+    @cached_property
+    def truths(self) -> tuple[Truth, ...]:
+        """Where and how large they are."""
+        return tuple(self[k].truth for k in range(self._count))
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
