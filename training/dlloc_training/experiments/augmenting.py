@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seiscomp_dlloc.errors import SettingError
-
 from ..augment import Augmentation, cut_in, damaged, superposed
 from ..made import Example
 from ..noise import model_noise, random_levels
@@ -62,18 +60,12 @@ class Draws:
 
     @classmethod
     def from_mapping(cls, row: Mapping[str, Any]) -> "Draws":
-        """From the section; SettingError where the levels are out of order."""
+        """From the section of a file, whose ends of ranges were found in order when it was read."""
         known = {item.name for item in fields(cls)}
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in known
         }
-        made = cls(**values)
-        if made.noise_level[0] > made.noise_level[1]:
-            raise SettingError(f"augmentation.noise_level: {made.noise_level[0]} is above {made.noise_level[1]}")
-        low, high = made.recorded_noise_factor
-        if low > high:
-            raise SettingError(f"augmentation.recorded_noise_factor: {low} is above {high}")
-        return made
+        return cls(**values)
 
     def damage(self) -> Augmentation:
         """The part that needs no more than waveforms."""

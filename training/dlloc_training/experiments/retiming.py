@@ -18,6 +18,7 @@ from seiscomp_dlloc.passport import Passport
 from seiscomp_dlloc.preprocess import condition
 from seiscomp_dlloc.records import TraceBlock, Trigger
 from seiscomp_dlloc.traveltimes import Phase, TravelTimes, from_passport
+from seiscomp_dlloc.units import M_PER_KM
 
 from ..catalogue import RecordedEvent
 from ..made import FADE_S
@@ -60,7 +61,7 @@ class _Network(Target):
     def distances(self, hypocentre_km: ArrayLike) -> FloatArray:
         """Hypocentral distances (..., station) of points (..., 3)."""
         point = np.asarray(hypocentre_km, float)
-        return np.hypot(self.epicentral_km(point), point[..., None, 2] + 1e-3 * self.elevation_m)
+        return np.hypot(self.epicentral_km(point), point[..., None, 2] + self.elevation_m / M_PER_KM)
 
     def epicentral_km(self, point_km: FloatArray) -> FloatArray:
         """Epicentral distances (..., station) of points (..., 3)."""
