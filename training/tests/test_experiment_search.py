@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dlloc_training.experiments.search import BEST, SEARCH, STUDY, TRIALS, Space, read_best, run_search
+from dlloc_training.experiments.search import BEST, SEARCH, STUDY, TRIALS, Space, TooLargeError, read_best, run_search
 from dlloc_training.networks.image_cnn import ImageCNNSettings
 from dlloc_training.networks.losses import gaussian_nll
 from dlloc_training.networks.outputs import ONE_NETWORK
@@ -93,6 +93,38 @@ def test_settings_that_cannot_be_built_fail_a_trial_and_not_the_search(tmp_path:
     assert {"too few convolutions", "MemoryError", "the training came to nothing: errors are {'x': nan}"} == reasons
     assert best.trials["fail"] == len(failed)
     assert len(rows(tmp_path)) == 25
+
+
+def test_networks_that_are_too_large_are_left_out_and_others_tried_for_them(tmp_path: Path) -> None:
+    trained = []
+
+    def bounded(settings: dict[str, Any], report: Report) -> dict[str, float]:
+        if settings["convolutions"] > 2:
+            raise TooLargeError("3 layers")
+        trained.append(settings["convolutions"])
+        return valley(settings, report)
+
+    best = search(tmp_path, 5, bounded)
+    table = rows(tmp_path)
+    left_out = [row for row in table if row["state"] == "left out"]
+    assert len(trained) == 5 == len(table) - len(left_out)
+    assert left_out
+    assert {row["reason"] for row in left_out} == {"3 layers"}
+    assert max(trained) <= 2
+    assert best.trials["left out"] == len(left_out)
+    assert search(tmp_path, 5, bounded) == best, "a search that is over draws no more"
+    assert len(trained) == 5
+
+
+def test_a_bound_that_no_network_keeps_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials_module, "MOST_LEFT_OUT", 4)
+
+    def never(settings: dict[str, Any], report: Report) -> dict[str, float]:
+        raise TooLargeError("90 weights, search.most_weights is 5")
+
+    with pytest.raises(SettingError, match=r"last 4 networks were too large \(90 weights, search.most_weights is 5\)"):
+        search(tmp_path, 2, never)
+    assert len(rows(tmp_path)) == 4
 
 
 def test_a_search_without_any_complete_trial_says_where_the_reasons_are(tmp_path: Path) -> None:

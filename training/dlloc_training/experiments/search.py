@@ -27,13 +27,20 @@ if TYPE_CHECKING:
 SEARCH = "search"
 """Folder in the run folder; in it :data:`BEST`, :data:`TRIALS` and, without a storage elsewhere, :data:`STUDY`."""
 
+LEFT_OUT = "left out"
+"""Of a trial whose network was too large."""
+
 BEST, TRIALS, STUDY = "best.json", "trials.csv", "study.sqlite3"
 
 Train = Callable[[dict[str, Any], Callable[[int, float], None]], Mapping[str, float]]
 """Trains a network of these settings and returns, for each parameter, its RMSE on held-out events in standardised
 units. It calls its second argument after every epoch with the epoch and the mean of these, which ends the training
 (an exception of optuna's passes through) where the trial is not worth going on. It raises SettingError or MemoryError
-where such a network cannot be."""
+where such a network cannot be, and :class:`TooLargeError` where it may not be."""
+
+
+class TooLargeError(SettingError):
+    """A network that is larger than the search allows: no trial of the number asked for, and none to be tried again."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +91,15 @@ def run_search(
     """Search until ``trials`` trials are over, going on where an earlier search stopped; keep tables in ``folder``.
 
     The objective is the mean of the errors that ``train`` returns. Trials that look worse than the median are pruned;
-    those that cannot be built are recorded as failed. ``storage``: URL of a database that several processes, or
-    machines, share (all with the same ``name``); by default a file in ``folder``/search, which processes of one
-    machine may share. ``about``: what the errors rest on besides (data, epochs), as JSON can hold it.
+    those that cannot be built are recorded as failed, and those that are too large are left out: the table has them,
+    the sampler learns from them, and others are drawn for them.
+
+    ``storage``: URL of a database that several processes, or machines, share (all with the same ``name``); by default a
+    file in ``folder``/search, which processes of one machine may share. ``about``: what the errors rest on besides
+    (data, epochs), as JSON can hold it.
 
     Raises SettingError where optuna is not installed, the storage cannot be used or holds another search, or no trial
-    could be completed.
+    could be completed or all that were drawn were too large.
     """
     try:
         from . import trials as optuna_part
@@ -115,7 +125,12 @@ def run_search(
             if trial.should_prune():
                 raise optuna_part.TrialPruned(f"after epoch {epoch}")
 
-        rmse = {parameter: float(value) for parameter, value in train(settings, report).items()}
+        try:
+            rmse = {parameter: float(value) for parameter, value in train(settings, report).items()}
+        except TooLargeError as error:
+            trial.set_user_attr(LEFT_OUT, True)
+            trial.set_user_attr(optuna_part.REASON, str(error))
+            raise optuna_part.TrialPruned(str(error)) from error
         mean = sum(rmse.values()) / len(rmse)
         if not math.isfinite(mean):
             raise SettingError(f"the training came to nothing: errors are {rmse}")
@@ -159,7 +174,7 @@ def write_tables(place: Path, network: str, trials: Iterable["FrozenTrial"]) -> 
     if not complete:
         return
     best = min(complete, key=lambda trial: (trial.value, trial.number))
-    states = [trial.state.name.lower() for trial in every]
+    states = [_state(trial) for trial in every]
     found = Best(
         network,
         best.number,
@@ -171,11 +186,15 @@ def write_tables(place: Path, network: str, trials: Iterable["FrozenTrial"]) -> 
     write_atomically(place / BEST, (json.dumps(asdict(found), indent=1) + "\n").encode())
 
 
+def _state(trial: "FrozenTrial") -> str:
+    return "left out" if trial.user_attrs.get(LEFT_OUT) else trial.state.name.lower()
+
+
 def _row(trial: "FrozenTrial") -> dict[str, Any]:
     seconds = trial.duration.total_seconds() if trial.duration else None
     return {
         "trial": trial.number,
-        "state": trial.state.name.lower(),
+        "state": _state(trial),
         "value": trial.value,
         "epochs": len(trial.intermediate_values),
         "seconds": None if seconds is None else round(seconds, 3),

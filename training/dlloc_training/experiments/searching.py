@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from seiscomp_dlloc.passport import Passport
+
 from ..networks.registry import entry
 from ..networks.regression import Regressor
+from .building import make_network
 from .computing import Compute
 from .materials import Materials
 from .plans import NetworkPlan, plan_to_search
-from .search import SEARCH, Best, Space, run_search
+from .search import SEARCH, Best, Space, TooLargeError, run_search
 from .training import held_out_of, train_network
 
 EPOCHS, EVENTS_SHARE = 10, 0.25
@@ -37,12 +40,18 @@ def search_network(materials: Materials, compute: Compute) -> Best:
     place.mkdir(parents=True, exist_ok=True)
     # A process for each trial: several share a search by its storage
     quiet = replace(compute, progress=False, devices=1, nodes=1, strategy="auto")
+    most = wanted.get("most_weights")
+    passport = materials.passport(plan)
 
     def train(settings: dict[str, Any], report: Callable[[int, float], None]) -> dict[str, float]:
+        if most is not None:
+            _check_weights(replace(smaller, settings=settings), passport, most)
         with tempfile.TemporaryDirectory(dir=place, prefix="trial-") as folder:
             return _errors(materials, replace(smaller, settings=settings), Path(folder), quiet, report)
 
     about = {"epochs": smaller.epochs, "events_share": smaller.events_share, "windows": materials.data.header}
+    if most is not None:
+        about["most_weights"] = most
     return run_search(
         Space(plan.kind, _pixels(materials, plan), _fixed(plan)),
         materials.folder,
@@ -54,6 +63,14 @@ def search_network(materials: Materials, compute: Compute) -> Best:
         about=about,
         progress=compute.progress,
     )
+
+
+def _check_weights(plan: NetworkPlan, passport: Passport, most: int) -> None:
+    """Raises TooLargeError for a network of more weights than that; takes no memory for them."""
+    with torch.device("meta"):
+        weights = sum(values.numel() for values in make_network(plan, passport).parameters())
+    if weights > most:
+        raise TooLargeError(f"{weights} weights, search.most_weights is {most}")
 
 
 def _fixed(plan: NetworkPlan) -> dict[str, Any]:

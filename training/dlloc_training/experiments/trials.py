@@ -21,7 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from seiscomp_dlloc.errors import SettingError
 
-__all__ = ["TrialPruned", "counted", "open_study", "quiet", "run_trials"]
+from .search import LEFT_OUT
+
+__all__ = ["REASON", "TrialPruned", "counted", "open_study", "quiet", "run_trials"]
 
 STARTUP_TRIALS = 6
 """Trials that are drawn evenly before the estimator of Bergstra et al. (2011) has enough to go by."""
@@ -31,6 +33,9 @@ HEARTBEAT_S, GRACE_S, POLL_S = 10, 60, 1.0
 """A trial whose process has not been heard of for ``GRACE_S`` is lost, and its settings are tried again."""
 
 _ATTEMPTS = 4
+
+MOST_LEFT_OUT = 200
+"""Trials in a row that are too large, after which there is no hope of a smaller one."""
 
 REASON, RETRIED = "reason", "retry of"
 FAILURES = (SettingError, MemoryError)
@@ -132,10 +137,12 @@ def _line(error: BaseException) -> str:
 
 
 def counted(study: optuna.Study) -> int:
-    """Trials that are over: complete, pruned or failed; those that were lost with their process do not count."""
+    """Trials that are over: complete, pruned or failed; those that were lost with their process, or were left out, do
+    not count."""
     over = study.get_trials(deepcopy=False)
     return sum(
-        t.state in (TrialState.COMPLETE, TrialState.PRUNED) or (t.state == TrialState.FAIL and REASON in t.user_attrs)
+        (t.state in (TrialState.COMPLETE, TrialState.PRUNED) and LEFT_OUT not in t.user_attrs)
+        or (t.state == TrialState.FAIL and REASON in t.user_attrs)
         for t in over
     )
 
@@ -146,6 +153,7 @@ def run_trials(
     """Trials until ``trials`` are over, those of other processes included; waits for theirs at the end.
 
     ``after`` is called after each. Processes that share a study may make a trial more each than was asked for.
+    Raises SettingError after :data:`MOST_LEFT_OUT` networks in a row that were left out.
     """
 
     def guarded(trial: Trial) -> float:
@@ -164,6 +172,11 @@ def run_trials(
         else:
             study.optimize(guarded, n_trials=1, catch=FAILURES)
         after()
+        last = study.get_trials(deepcopy=False)[-MOST_LEFT_OUT:]
+        if len(last) == MOST_LEFT_OUT and all(LEFT_OUT in t.user_attrs for t in last):
+            raise SettingError(
+                f"search: the last {MOST_LEFT_OUT} networks were too large ({last[-1].user_attrs[REASON]})"
+            )
 
 
 def _try_lost_again(study: optuna.Study) -> None:
