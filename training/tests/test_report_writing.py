@@ -3,8 +3,10 @@
 import io
 import json
 import re
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +15,8 @@ from dlloc_training.experiments.report import summarise, write_report
 from dlloc_training.experiments.report.document import Document, Picture, Section, Table, to_markdown
 from dlloc_training.experiments.report.page import to_html
 from dlloc_training.experiments.report.plots import canvas, png
+from dlloc_training.experiments.report.searchtable import search_section
+from dlloc_training.experiments.search import BEST, SEARCH, TRIALS, Best
 from dlloc_training.metrics import Interval
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
@@ -154,3 +158,31 @@ def test_no_display_is_needed(report: Path) -> None:
     assert data.startswith(b"\x89PNG")
     assert (report / "figures").is_dir()
     assert plt.get_fignums() == []  # nothing was drawn through pyplot, here or in the report
+
+
+def test_what_a_search_tried_is_told(tmp_path: Path) -> None:
+    place = tmp_path / SEARCH
+    place.mkdir()
+    settings: dict[str, Any] = {"convolutions": 3, "batch_normalisation": True}
+    best = Best("net", 2, 0.25, {"x": 0.25}, settings, {"complete": 2, "left out": 1, "pruned": 1})
+    (place / BEST).write_text(json.dumps(asdict(best)))
+    (place / TRIALS).write_text(
+        "trial,state,value,epochs,seconds,reason,convolutions,batch_normalisation,nodes,rmse_x\n"
+        "0,left out,,0,0.1,9 weights,5,True,50,\n"
+        "1,complete,0.5,4,9.1,,1,False,50,0.5\n"
+        "2,complete,0.25,4,9.1,,3,True,50,0.25\n"
+        "3,pruned,0.1,1,2.0,after epoch 1,2,True,50,\n"
+    )
+    plain = experiment(tmp_path)
+    wanted = {"network": "net", "trials": 3, "events_share": 0.1, "epochs": 4}
+    searched = replace(plain, settings={**plain.settings, "search": wanted})
+    section = search_section(searched, tmp_path)
+    text, table = section.blocks
+    assert "net's settings" in str(text)
+    assert "10 % of the training events: 2 complete, 1 left out, 1 pruned. Best is trial 2." in str(text)
+    assert isinstance(table, Table)
+    assert table.columns == ("trial", "state", "mean RMSE", "epochs", "convolutions", "batch normalisation")
+    assert [row[0] for row in table.rows] == ["2", "1", "3"], "the best of the complete ones first"
+    assert table.rows[0][4:] == ("3", "yes")
+    assert not search_section(plain, tmp_path).blocks
+    assert not search_section(searched, tmp_path / "elsewhere").blocks

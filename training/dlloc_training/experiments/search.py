@@ -32,6 +32,9 @@ LEFT_OUT = "left out"
 
 BEST, TRIALS, STUDY = "best.json", "trials.csv", "study.sqlite3"
 
+EPOCHS, EVENTS_SHARE = 10, 0.25
+"""Of a trial, where the section does not say."""
+
 Train = Callable[[dict[str, Any], Callable[[int, float], None]], Mapping[str, float]]
 """Trains a network of these settings and returns, for each parameter, its RMSE on held-out events in standardised
 units. It calls its second argument after every epoch with the epoch and the mean of these, which ends the training

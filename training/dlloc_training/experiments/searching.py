@@ -17,11 +17,8 @@ from .building import make_network
 from .computing import Compute
 from .materials import Materials
 from .plans import NetworkPlan, plan_to_search
-from .search import SEARCH, Best, Space, TooLargeError, run_search
+from .search import EPOCHS, EVENTS_SHARE, SEARCH, Best, Space, TooLargeError, run_search
 from .training import held_out_of, train_network
-
-EPOCHS, EVENTS_SHARE = 10, 0.25
-"""Of a trial, where the section does not say."""
 
 
 def search_network(materials: Materials, compute: Compute) -> Best:

@@ -32,8 +32,10 @@ CHECKED_SETS = (TEST, HELD_OUT, RECORDED_TEST)
 """Sets that the coverage of stated regions is drawn of."""
 
 
-def compose(experiment: ExperimentFile, results: Results, scores: Scores) -> tuple[Document, tuple[Table, ...]]:
-    """The report, and the tables that are written beside it and not shown."""
+def compose(
+    experiment: ExperimentFile, results: Results, scores: Scores, searched: Section
+) -> tuple[Document, tuple[Table, ...]]:
+    """The report, and the tables that are written beside it and not shown; ``searched``: what a search tried."""
     look = looks(results.networks)
     followed = {f"{name}-{of}": found for of in FOLLOWED_SETS for name, found in _by_event(results, scores, of).items()}
     followed |= _by_training(experiment, results, scores)
@@ -51,6 +53,7 @@ def compose(experiment: ExperimentFile, results: Results, scores: Scores) -> tup
         Section("Learning curves", _pictures("learning", curveplots.learning(results, look),
                 "Loss while training, and loss and errors of the published estimate of the held-out events, by epoch. "
                 "Losses of different kinds of networks cannot be compared.")),
+        searched,
         Section("What was trained, how long, on what", (tables.size_table(results),)),
     ]  # fmt: skip
     document = Document(

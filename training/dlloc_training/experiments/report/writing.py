@@ -13,6 +13,7 @@ from .document import FIGURES, TABLES, Document, Table, to_csv, to_markdown
 from .page import to_html
 from .results import read_results
 from .scores import score_all
+from .searchtable import search_section
 from .summary import summary_of
 
 FOLDER, MARKDOWN, PAGE, SUMMARY = "report", "report.md", "report.html", "summary.json"
@@ -26,7 +27,7 @@ def write_report(experiment: ExperimentFile, folder: Path) -> Path:
     """
     results = read_results(experiment, folder)
     scores = score_all(results, experiment.region.frame)
-    document, more = compose(experiment, results, scores)
+    document, more = compose(experiment, results, scores, search_section(experiment, folder))
     place = folder / FOLDER
     _write(place, document, more)
     summary = finite(summary_of(experiment.name, results, scores))
