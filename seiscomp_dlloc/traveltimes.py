@@ -93,11 +93,13 @@ class LayeredTravelTimes:
         upper, lower = np.minimum(source.ravel(), receiver), np.maximum(source.ravel(), receiver)
         velocity = self._velocity[phase]
         time = self._direct(x, upper, lower, velocity)
+        # Nodes of a table share few depths, and the legs of a head wave depend on nothing else
+        pairs, which = np.unique(upper + 1j * lower, return_inverse=True)
         for refractor in range(velocity.size):
             if np.isfinite(self._top[refractor]):
-                time = np.minimum(time, self._head(x, upper, lower, velocity, refractor, below=True))
+                time = np.minimum(time, self._head(x, pairs, which, velocity, refractor, below=True))
             if np.isfinite(self._bottom[refractor]):
-                time = np.minimum(time, self._head(x, upper, lower, velocity, refractor, below=False))
+                time = np.minimum(time, self._head(x, pairs, which, velocity, refractor, below=False))
         return np.asarray((time + self._delay[phase]).reshape(distance.shape))
 
     def _thickness(self, upper: FloatArray, lower: FloatArray) -> FloatArray:
@@ -131,15 +133,25 @@ class LayeredTravelTimes:
         return np.where(flat, level_time, time)
 
     def _head(
-        self, x: FloatArray, upper: FloatArray, lower: FloatArray, velocity: FloatArray, refractor: int, below: bool
+        self,
+        x: FloatArray,
+        pairs: NDArray[np.complex128],
+        which: NDArray[np.intp],
+        velocity: FloatArray,
+        refractor: int,
+        below: bool,
     ) -> FloatArray:
-        """Head wave along the top (``below`` source and receiver) or the bottom of a layer; inf where there is none."""
+        """Head wave along the top (``below`` source and receiver) or the bottom of a layer; inf where there is none.
+
+        ``pairs``: distinct depths of the upper (real) and the lower end (imaginary part), ``which`` of them is at x.
+        """
+        upper, lower = pairs.real, pairs.imag
         if below:
-            depth = np.full_like(x, self._top[refractor])
+            depth = np.full_like(upper, self._top[refractor])
             legs = self._thickness(upper, depth) + self._thickness(lower, depth)
             possible = depth >= lower
         else:
-            depth = np.full_like(x, self._bottom[refractor])
+            depth = np.full_like(upper, self._bottom[refractor])
             legs = self._thickness(depth, upper) + self._thickness(depth, lower)
             possible = depth <= upper
         slower = velocity < velocity[refractor]
@@ -147,8 +159,8 @@ class LayeredTravelTimes:
         sine = np.where(slower, velocity / velocity[refractor], 0.0)
         cosine = np.sqrt(1.0 - sine**2)
         critical = np.sum(legs * sine / cosine, axis=1)
-        time = x / velocity[refractor] + np.sum(legs * cosine / velocity, axis=1)
-        return np.where(possible & (x >= critical), time, np.inf)
+        time = x / velocity[refractor] + np.sum(legs * cosine / velocity, axis=1)[which]
+        return np.where(possible[which] & (x >= critical[which]), time, np.inf)
 
 
 # Phases of TauP among which the first arrival is sought: direct up-going, turning, and core-refracted for the far side

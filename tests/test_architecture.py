@@ -17,7 +17,9 @@ PREPROCESSING = {
     "traces", "channels", "quality", "orientation", "gain", "merging", "resampling", "preprocess", "firstbreak"
 }  # fmt: skip
 INPUTS = {"tensor", "snapshots", "representations"}
-ANSWERS = {"decode", "heads", "traveltimes", "predict", "network", "origintime", "magnitude", "trust", "solution"}
+ANSWERS = {
+    "decode", "heads", "traveltimes", "arrivals", "predict", "network", "origintime", "magnitude", "trust", "solution"
+}  # fmt: skip
 CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "locate"}
 EDGES = {"waveforms", "formats"}
 # What runs under the host's interpreter, or must start fast, takes only these of the worker
@@ -40,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "representations": CONTRACTS | {"tensor", "snapshots", "traveltimes"},
     "traveltimes": CONTRACTS,
     "predict": CONTRACTS | {"traveltimes"},
+    "arrivals": CONTRACTS | {"traveltimes"},
     "network": CONTRACTS,
     "decode": CONTRACTS,
     "heads": CONTRACTS | {"decode"},
@@ -48,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "magnitude": CONTRACTS | PREPROCESSING | {"traveltimes"},
     "solution": CORE - {"model", "locate"},
     "locate": CORE - {"model"},
-    "formats": {"errors", "units", "geometry", "records", "version"} | EDGES,
+    "formats": {"errors", "units", "geometry", "records", "arrivals", "version"} | EDGES,
     # The host's helper is spoken to in the frames of the worker's protocol
     "waveforms": {"errors", "units", "geometry", "records", "version", "worker.protocol"} | EDGES,
     "settings": {"errors", "settings", "version"},

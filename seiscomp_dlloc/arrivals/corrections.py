@@ -1,0 +1,103 @@
+"""What a 1-D or 3-D model does not explain at a station: a delay of P and one of S, added to predicted times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ModelError
+from ..geometry import LocalFrame
+from ..records import Station
+from ..traveltimes import PHASES, FloatArray
+from .base import ArrivalTimes, LocalArrivals, TimeArray
+
+
+@dataclass(frozen=True)
+class PhaseDelay:
+    """Delay (s) of one phase: ``delay_s`` later than predicted, from ``events`` events that scatter by ``scatter_s``.
+
+    ``scatter_s``: standard deviation of one event's residual, None where it is unknown.
+    """
+
+    delay_s: float
+    events: int = 0
+    scatter_s: float | None = None
+
+
+@dataclass(frozen=True)
+class StationDelay:
+    """Delays of one station, ``station_id`` NET.STA; None for a phase that was not measured counts as 0."""
+
+    station_id: str
+    p: PhaseDelay | None = None
+    s: PhaseDelay | None = None
+
+    def of(self, phase: str) -> PhaseDelay | None:
+        """The delay of phase P or S."""
+        return self.p if phase == "P" else self.s
+
+
+@dataclass(frozen=True)
+class StationCorrections:
+    """Delays measured against one earth model, ``earth_model`` its name; they mean nothing with another one.
+
+    Raises :class:`~seiscomp_dlloc.errors.ModelError` where a station is named twice.
+    """
+
+    earth_model: str
+    stations: tuple[StationDelay, ...]
+
+    def __post_init__(self) -> None:
+        names = [station.station_id for station in self.stations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ModelError(f"station corrections: {', '.join(twice)} twice; leave one of them")
+
+    @cached_property
+    def _by_id(self) -> dict[str, StationDelay]:
+        return {station.station_id: station for station in self.stations}
+
+    def delays_s(self, stations: Sequence[Station]) -> NDArray[np.float64]:
+        """Delays (station, phase) in s; 0 for a station or phase without one."""
+        delays = np.zeros((len(stations), len(PHASES)))
+        for i, station in enumerate(stations):
+            known = self._by_id.get(station.id)
+            for j, phase in enumerate(PHASES):
+                delay = known.of(phase) if known else None
+                delays[i, j] = delay.delay_s if delay else 0.0
+        return delays
+
+
+class CorrectedArrivals:
+    """Arrival times with station corrections added."""
+
+    def __init__(self, arrivals: ArrivalTimes, corrections: StationCorrections):
+        self._arrivals = arrivals
+        self._corrections = corrections
+
+    def times(
+        self, latitude: ArrayLike, longitude: ArrayLike, depth_km: ArrayLike, stations: Sequence[Station]
+    ) -> FloatArray:
+        """See :meth:`~seiscomp_dlloc.arrivals.base.ArrivalTimes.times`."""
+        times = self._arrivals.times(latitude, longitude, depth_km, stations)
+        return np.asarray(times + self._corrections.delays_s(stations))
+
+    def local(self, frame: LocalFrame, stations: Sequence[Station]) -> "CorrectedLocal":
+        """See :meth:`~seiscomp_dlloc.arrivals.base.ArrivalTimes.local`."""
+        return CorrectedLocal(self._arrivals.local(frame, stations), self._corrections.delays_s(stations))
+
+
+class CorrectedLocal:
+    """Local arrivals with delays (station, phase) added."""
+
+    def __init__(self, arrivals: LocalArrivals, delays_s: FloatArray):
+        self._arrivals = arrivals
+        self._delays = delays_s.astype(np.float32)
+
+    def times(self, x_km: ArrayLike, y_km: ArrayLike, z_km: ArrayLike) -> TimeArray:
+        """See :meth:`~seiscomp_dlloc.arrivals.base.LocalArrivals.times`."""
+        times = self._arrivals.times(x_km, y_km, z_km)
+        times += self._delays
+        return times

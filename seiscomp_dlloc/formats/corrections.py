@@ -1,0 +1,111 @@
+"""Station corrections as a JSON file.
+
+``{"format_version": 1, "earth_model": NAME, "stations": {"NET.STA": {"P": {"delay_s": 0.12, "events": 31,
+"scatter_s": 0.08}, "S": {...}}}}``: seconds added to what the earth model of that name predicts; ``scatter_s`` may be
+null, and a phase may be left out.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ..arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
+from ..errors import ModelError
+from .atomic import write_atomically
+from .smalltext import read_text
+
+FORMAT_VERSION = 1
+_LIMIT_BYTES = 20_000_000
+_LARGEST_S = 60.0
+
+
+def write_corrections(path: str | Path, corrections: StationCorrections) -> None:
+    """Write ``corrections`` in one step, stations sorted by name.
+
+    Raises :class:`~seiscomp_dlloc.errors.SettingError` where the file cannot be written,
+    :class:`~seiscomp_dlloc.errors.ModelError` where a value is none that could be read again.
+    """
+    stations = {}
+    for station in sorted(corrections.stations, key=lambda s: s.station_id):
+        delays = {"P": station.p, "S": station.s}
+        stations[station.station_id] = {
+            phase: {"delay_s": delay.delay_s, "events": delay.events, "scatter_s": delay.scatter_s}
+            for phase, delay in delays.items()
+            if delay is not None
+        }
+    document = {"format_version": FORMAT_VERSION, "earth_model": corrections.earth_model, "stations": stations}
+    _corrections(document, str(path))
+    write_atomically(path, (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_corrections(path: str | Path) -> StationCorrections:
+    """Read what :func:`write_corrections` wrote, or a person.
+
+    Raises :class:`~seiscomp_dlloc.errors.ModelError` naming the file and the station at fault.
+    """
+    text = read_text(path, ModelError, _LIMIT_BYTES)
+    try:
+        document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: is no valid JSON ({error}); write it again") from error
+    return _corrections(document, str(path))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} stands in it")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys stand in it once each."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} stands in it twice")
+        found[name] = value
+    return found
+
+
+def _corrections(document: Any, where: str) -> StationCorrections:
+    _object(document, ("format_version", "earth_model", "stations"), where)
+    if document["format_version"] != FORMAT_VERSION:
+        raise ModelError(
+            f"{where}: format {document['format_version']} of station corrections is not known to this version "
+            f"(it reads format {FORMAT_VERSION}); measure them again"
+        )
+    name, stations = document["earth_model"], document["stations"]
+    if not isinstance(name, str) or not name:
+        raise ModelError(f"{where}: earth_model must be the name of the model that they were measured against")
+    if not isinstance(stations, dict):
+        raise ModelError(f"{where}: stations must be an object of NET.STA")
+    return StationCorrections(name, tuple(_station(key, value, f"{where}: {key}") for key, value in stations.items()))
+
+
+def _station(station_id: str, document: Any, where: str) -> StationDelay:
+    network, point, code = station_id.partition(".")
+    if not (network and point and code) or "." in code:
+        raise ModelError(f"{where}: is not of the form NET.STA")
+    if not isinstance(document, dict) or not set(document) <= {"P", "S"}:
+        raise ModelError(f"{where}: must be an object of P and S")
+    return StationDelay(station_id, **{p.lower(): _delay(value, f"{where} {p}") for p, value in document.items()})
+
+
+def _delay(document: Any, where: str) -> PhaseDelay:
+    _object(document, ("delay_s", "events", "scatter_s"), where)
+    delay, events, scatter = document["delay_s"], document["events"], document["scatter_s"]
+    if not _is_number(delay) or abs(delay) > _LARGEST_S:
+        raise ModelError(f"{where}: delay_s must be a number of seconds up to {_LARGEST_S}, not {delay!r}")
+    if not isinstance(events, int) or isinstance(events, bool) or events < 0:
+        raise ModelError(f"{where}: events must be a count, not {events!r}")
+    if scatter is not None and not (_is_number(scatter) and scatter >= 0.0):
+        raise ModelError(f"{where}: scatter_s must be null or not negative, not {scatter!r}")
+    return PhaseDelay(float(delay), events, None if scatter is None else float(scatter))
+
+
+def _object(document: Any, names: tuple[str, ...], where: str) -> None:
+    if not isinstance(document, dict) or set(document) != set(names):
+        raise ModelError(f"{where}: must be an object of {', '.join(names)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,116 @@
+"""The file of station corrections."""
+
+import json
+import math
+
+import pytest
+
+from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
+from seiscomp_dlloc.errors import ModelError, SettingError
+from seiscomp_dlloc.formats.corrections import read_corrections, write_corrections
+
+CORRECTIONS = StationCorrections(
+    "volcano",
+    (
+        StationDelay("XX.A", PhaseDelay(0.125, 31, 0.08), PhaseDelay(-0.3, 12, None)),
+        StationDelay("XX.Ö", s=PhaseDelay(0.1, 5, 0.02)),
+        StationDelay("YY.B"),
+    ),
+)
+
+
+def document() -> dict:
+    return {
+        "format_version": 1,
+        "earth_model": "volcano",
+        "stations": {"XX.A": {"P": {"delay_s": 0.1, "events": 3, "scatter_s": 0.05}}},
+    }
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    path = tmp_path / "corrections.json"
+    write_corrections(path, CORRECTIONS)
+    assert read_corrections(path) == CORRECTIONS
+    assert [file.name for file in tmp_path.iterdir()] == ["corrections.json"]
+
+
+def test_stations_are_sorted(tmp_path):
+    path, turned = tmp_path / "a.json", tmp_path / "b.json"
+    write_corrections(path, CORRECTIONS)
+    write_corrections(turned, StationCorrections("volcano", CORRECTIONS.stations[::-1]))
+    assert path.read_bytes() == turned.read_bytes()
+
+
+def test_a_value_that_could_not_be_read_again_is_not_written_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "corrections.json"
+    write_corrections(path, CORRECTIONS)
+    before = path.read_bytes()
+    for delay in (PhaseDelay(math.nan), PhaseDelay(0.1, -1), PhaseDelay(0.1, 1, math.inf), PhaseDelay(1e9)):
+        with pytest.raises(ModelError, match=r"XX\.A P"):
+            write_corrections(path, StationCorrections("volcano", (StationDelay("XX.A", delay),)))
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingError, match="nowhere"):
+        write_corrections(tmp_path / "nowhere" / "c.json", CORRECTIONS)
+
+
+def changed(**parts) -> dict:
+    return document() | parts
+
+
+def with_delay(**parts) -> dict:
+    delay = {"delay_s": 0.1, "events": 3, "scatter_s": 0.05} | parts
+    return changed(stations={"XX.A": {"P": delay}})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "must be an object of format_version, earth_model, stations"),
+        (changed(more=1), "must be an object of format_version"),
+        (changed(format_version=2), "format 2 of station corrections is not known"),
+        (changed(earth_model=""), "earth_model must be the name"),
+        (changed(stations=[]), "stations must be an object"),
+        (changed(stations={"A": {}}), "A: is not of the form NET.STA"),
+        (changed(stations={"XX.A.00": {}}), "is not of the form NET.STA"),
+        (changed(stations={"XX.A": {"Pg": {}}}), "XX.A: must be an object of P and S"),
+        (changed(stations={"XX.A": {"P": {"delay_s": 1}}}), "XX.A P: must be an object of delay_s, events, scatter_s"),
+        (with_delay(delay_s="0.1"), "XX.A P: delay_s must be a number"),
+        (with_delay(delay_s=True), "XX.A P: delay_s must be a number"),
+        (with_delay(delay_s=61.0), "XX.A P: delay_s must be a number of seconds up to 60"),
+        (with_delay(events=1.5), "XX.A P: events must be a count"),
+        (with_delay(events=True), "XX.A P: events must be a count"),
+        (with_delay(events=-1), "XX.A P: events must be a count"),
+        (with_delay(scatter_s=-0.1), "XX.A P: scatter_s must be null or not negative"),
+    ],
+    ids=lambda value: str(value)[-45:],
+)
+def test_a_document_of_another_form_is_refused(tmp_path, content, message):
+    path = tmp_path / "corrections.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match=message) as refused:
+        read_corrections(path)
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"{", "no valid JSON"),
+        (b"\x00\x01", "is binary"),
+        (json.dumps(document()).replace("0.1", "NaN").encode(), "NaN stands in it"),
+        (b'{"format_version": 1, "format_version": 1}', "'format_version' stands in it twice"),
+        (b"[" * 100_000, "no valid JSON"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_damaged_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "corrections.json"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        read_corrections(path)
+    with pytest.raises(ModelError, match="no such file"):
+        read_corrections(tmp_path / "nowhere.json")
