@@ -340,8 +340,8 @@ def measure(
 REMARKS = (
     "Errors are against the catalogue, whose own errors are in every figure; means and medians are over the events "
     "that were answered.",
-    "trace:R: Gaussian noise of each channel's own spectrum added, so that at every station the RMS of what follows P on "
-    "the vertical, unfiltered, is R times that of the noise; network:R: the same noise everywhere, R at the median "
+    "trace:R: Gaussian noise of each channel's own spectrum added, so that at every station the RMS of what follows P "
+    "on the vertical, unfiltered, is R times that of the noise; network:R: the same noise everywhere, R at the median "
     "station; stations:N: the waveforms of N random stations alone. The draws are the same for every model.",
 )
 
