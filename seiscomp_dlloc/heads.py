@@ -20,7 +20,7 @@ from .decode import (
 )
 from .errors import ModelError
 from .passport import Passport
-from .records import DepthType, LocationImage
+from .records import DepthType, LocationImage, Onset
 
 FloatArray = NDArray[np.float64]
 
@@ -46,6 +46,7 @@ class Estimate:
     magnitude_sigma: float | None = None
     image: LocationImage | None = None
     depth_type: DepthType = "from location"
+    onsets: tuple[Onset, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import heads, representations, trust
+from .arrivals.corrections import CorrectedArrivals, StationCorrections
+from .arrivals.radial import RadialArrivals
 from .channels import ChannelIndex
-from .errors import EventError, NoWaveforms
+from .errors import EventError, NoEventFound, NoWaveforms, SettingError
 from .firstbreak import LTA_S, PEAK_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
+from .migration.locating import Migrator, aperture_km
 from .network import inventory_stations, match_network
 from .passport import Passport
 from .preprocess import condition
@@ -32,7 +35,7 @@ from .records import (
 from .resampling import SLACK
 from .solution import Evidence, Options, Solver
 from .traces import collect_for
-from .traveltimes import TravelTimes, from_passport
+from .traveltimes import TravelTimes, from_passport, name_of
 
 FloatArray = NDArray[np.float64]
 
@@ -49,7 +52,9 @@ class RunsModel(Protocol):
     @property
     def input_names(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]: ...  # noqa: D102
+    def run(  # noqa: D102
+        self, inputs: dict[str, NDArray[Any]], outputs: tuple[str, ...] | None = None
+    ) -> dict[str, NDArray[np.float32]]: ...
 
 
 @dataclass(frozen=True)
@@ -112,13 +117,14 @@ class _Case:
     notes: tuple[str, ...] = ()
     conditioned: Conditioned | None = None
     anchor: float | None = None
+    passport: Passport | None = None
     input: representations.ModelInput | None = None
     outputs: dict[str, NDArray[Any]] = field(default_factory=dict)
     failure: EventError | None = None
 
     def evidence(self) -> Evidence:
         """The case once its input is built."""
-        if self.input is None or self.conditioned is None or self.anchor is None:
+        if self.input is None or self.conditioned is None or self.anchor is None or self.passport is None:
             raise ValueError("the model's input has not been built")
         return Evidence(
             self.trigger,
@@ -129,7 +135,16 @@ class _Case:
             self.conditioned,
             self.anchor,
             self.input,
+            self.passport,
         )
+
+
+def _between(stream: Sequence[Any], start: float, end: float) -> list[Any]:
+    """The traces' samples from ``start`` to ``end`` (POSIX s), not copied; traces without any are left out."""
+    from obspy import UTCDateTime
+
+    parts = (trace.slice(UTCDateTime(start), UTCDateTime(end)) for trace in stream)
+    return [part for part in parts if len(part)]
 
 
 def _reasons(dropped: Sequence[Dropped], most: int = 3) -> str:
@@ -154,13 +169,45 @@ def _require(abstention: Abstention | None) -> None:
 class Locator:
     """Locates events with one model and one inventory. Make it once; it keeps tables of travel times and responses."""
 
-    def __init__(self, model: RunsModel, inventory: Any, options: Options | None = None):
+    def __init__(
+        self,
+        model: RunsModel,
+        inventory: Any,
+        options: Options | None = None,
+        earth_model: dict[str, Any] | None = None,
+        corrections: StationCorrections | None = None,
+    ):
         self.model, self.options = model, options or Options()
         self.passport = model.passport
-        self.travel_times = from_passport(self.passport.earth_model)
+        if self.passport.fixed_network and (earth_model is not None or corrections is not None):
+            raise SettingError(
+                f"earth model, corrections: model {self.passport.name} belongs to its own network and earth; only "
+                "models of any network take others"
+            )
+        self.earth_model = earth_model or self.passport.earth_model
+        self.travel_times = from_passport(self.earth_model)
+        self._arrivals = RadialArrivals(self.travel_times)
+        self._migrator = self._migrator_with(corrections)
         self._inventory = inventory
         self._index = ChannelIndex.from_inventory(inventory)
         self._solver = Solver(self.passport, model.identity, self._index, self.travel_times, self.options)
+
+    def _migrator_with(self, corrections: StationCorrections | None) -> Migrator:
+        if corrections is None:
+            return Migrator(self._arrivals)
+        own = name_of(self.earth_model)
+        if corrections.earth_model != own:
+            raise SettingError(
+                f"corrections: were learned with earth model {corrections.earth_model!r}, here it is {own!r}; give "
+                "that one, or learn them again"
+            )
+        return Migrator(CorrectedArrivals(self._arrivals, corrections))
+
+    def with_corrections(self, corrections: StationCorrections | None) -> "Locator":
+        """A locator with these station corrections, and no others, that shares this one's tables."""
+        other = copy.copy(self)
+        other._migrator = self._migrator_with(corrections)
+        return other
 
     def with_options(self, options: Options) -> "Locator":
         """A locator with other options that shares this one's tables."""
@@ -207,7 +254,7 @@ class Locator:
         return case
 
     def _build_input(self, case: _Case) -> None:
-        passport, settings = self.passport, self.passport.preprocessing
+        passport = self.passport
         case.listed = inventory_stations(self._inventory, case.trigger.time)
         stream = [] if case.stream is None else case.stream
         if passport.fixed_network:
@@ -217,11 +264,16 @@ class Locator:
             strangers = {station.id for station, there in zip(case.stations, usable, strict=True) if not there}
             stream = [t for t in stream if f"{t.stats.network}.{t.stats.station}" not in strangers]
         else:
-            case.stations, missing = case.listed, ()
+            recorded = {f"{trace.stats.network}.{trace.stats.station}" for trace in stream}
+            case.stations, missing = tuple(station for station in case.listed if station.id in recorded), ()
             strangers = set()
-        if not len(stream):
+        if not len(stream) or not case.stations:
             raise NoWaveforms("no waveforms of any of the model's stations for this event: look at the source's span")
-        self._check_rates(case, stream)
+        case.passport = passport = self._at_scale(case, stream)
+        settings = passport.preprocessing
+        if passport is not self.passport:
+            # What was fetched is for the longest window; the rest may be another event's record, or mostly gap
+            stream = _between(stream, *required_window(case.trigger, passport))
         blocks, dropped = collect_for(stream, self._index, case.stations, settings)
         kept = tuple(d for d in dropped if ".".join(d.seed_id.split(".")[:2]) not in strangers)
         case.dropped = case.dropped + missing + kept
@@ -229,7 +281,7 @@ class Locator:
             case.conditioned = condition(blocks, len(case.stations), settings)
         except NoWaveforms as error:
             raise NoWaveforms(f"{error}{_reasons(case.dropped)}") from error
-        case.anchor = first_break(case.conditioned, case.trigger).time + self.options.anchor_shift_s
+        case.anchor = self._anchor(case, case.conditioned) + self.options.anchor_shift_s
         window = representations.Window(
             case.conditioned,
             case.stations,
@@ -242,21 +294,44 @@ class Locator:
         _require(trust.too_few_stations(len(built.used), passport.min_stations, built.dropped))
         case.input = built
 
-    def _check_rates(self, case: _Case, stream: Sequence[Any]) -> None:
-        wanted, known = self.passport.preprocessing.sampling_rate_hz, {s.id for s in case.stations}
-        best: dict[str, float] = {}
+    def _anchor(self, case: _Case, conditioned: Conditioned) -> float:
+        """The first break (POSIX s).
+
+        A migration sees events that no station shows by itself: without a first break its window stands at the
+        trigger's time, and what it finds there is judged like any answer. Raises NoEventFound for other models.
+        """
+        try:
+            return first_break(conditioned, case.trigger).time
+        except NoEventFound:
+            if not self._migrates:
+                raise
+            return case.trigger.time
+
+    def _at_scale(self, case: _Case, stream: Sequence[Any]) -> Passport:
+        """The passport at the scale of the stations with waveforms; a coarser one where most are sampled too slowly.
+
+        Raises an EventError where too few are fast enough for any scale.
+        """
+        known, best = {s.id for s in case.stations}, dict[str, float]()
         for trace in stream:
             name = f"{trace.stats.network}.{trace.stats.station}"
             if name in known:
                 best[name] = max(best.get(name, 0.0), float(trace.stats.sampling_rate))
-        slow = sum(1 for rate in best.values() if rate < wanted * (1.0 - SLACK))
+        there = [station for station in case.stations if station.id in best]
+        choice = self.passport.scales_for(aperture_km(there))
+        for passport in choice:
+            wanted = passport.preprocessing.sampling_rate_hz
+            slow = sum(1 for rate in best.values() if rate < wanted * (1.0 - SLACK))
+            if 2 * slow <= len(best):
+                break
         _require(trust.rate_mismatch(len(best) - slow, slow, self.passport.min_stations, wanted))
+        return passport
 
     # The model, and after it
 
     def _answer(self, batch: list[_Case]) -> Iterator[Located]:
         ready = [(case, case.input) for case in batch if case.input is not None]
-        if ready:
+        if ready and not self._migrates:
             names = [name for name in self.model.input_names if all(name in built.arrays for _, built in ready)]
             outputs = self.model.run({name: np.stack([built.arrays[name] for _, built in ready]) for name in names})
             for row, (case, _) in enumerate(ready):
@@ -268,7 +343,7 @@ class Locator:
         try:
             if case.failure is not None:
                 raise case.failure
-            estimate = heads.read(case.outputs, self.passport, self.options.fixed_depth_km)
+            estimate = self._estimate(case)
             solution = self._solver.solve(case.evidence(), estimate)
             if case.notes:
                 solution = replace(solution, notes=solution.notes + case.notes)
@@ -284,6 +359,19 @@ class Locator:
             )
             return Located(solution, self.travel_times, case.stations, case.conditioned)
         return Located(solution, self.travel_times, case.stations, case.conditioned, estimate.image)
+
+
+    @property
+    def _migrates(self) -> bool:
+        """Whether the model's steps alternate with a search, event by event."""
+        return bool(self.passport.head["kind"] == "migration")
+
+    def _estimate(self, case: _Case) -> heads.Estimate:
+        depth = self.options.fixed_depth_km
+        if not self._migrates:
+            return heads.read(case.outputs, self.passport, depth)
+        found = case.evidence()
+        return self._migrator.locate(self.model.run, found.input, found.stations, found.passport, depth)
 
 
 def locate(trigger: Trigger, stream: Any, inventory: Any, model: RunsModel, options: Options | None = None) -> Solution:

@@ -166,6 +166,8 @@ class Model:
         self._session = session
         self.input_names = tuple(i.name for i in session.get_inputs())
         self.output_names = tuple(o.name for o in session.get_outputs())
+        # Axes of any length have names where others have a number
+        self._least = {i.name: [n if isinstance(n, int) else 1 for n in i.shape] for i in session.get_inputs()}
 
     @property
     def provider(self) -> str:
@@ -177,20 +179,32 @@ class Model:
         """Name, version, hash and provider, for outputs."""
         return ModelIdentity(self.passport.name, self.passport.version, self.sha256, self.provider)
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        """Run a batch. ``inputs`` maps input names to arrays with the batch as first axis."""
+    def run(
+        self, inputs: dict[str, NDArray[Any]], outputs: tuple[str, ...] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run a batch. ``inputs`` maps input names to arrays with the batch as first axis.
+
+        With ``outputs`` only the part of the graph that these rest on is run, and inputs that they do not rest on need
+        not be given: a graph may hold several steps that alternate with the caller's.
+        """
         missing = [name for name in self.input_names if name not in inputs]
-        if missing:
+        if missing and outputs is None:
             raise ModelError(f"model {self.passport.name}: input {', '.join(missing)} is not given")
-        feed = {name: np.ascontiguousarray(inputs[name], dtype=np.float32) for name in self.input_names}
+        feed = {name: np.ascontiguousarray(inputs[name], np.float32) for name in self.input_names if name in inputs}
+        wanted, options = self.output_names, None
+        if outputs is not None:
+            wanted, options = outputs, ort.RunOptions()
+            options.only_execute_path_to_fetches = True
+            # onnxruntime asks for all of them whether they are read or not
+            feed |= {name: np.zeros(self._least[name], np.float32) for name in missing}
         try:
-            outputs = self._session.run(list(self.output_names), feed)
+            answers = self._session.run(list(wanted), feed, options)
         except Exception as error:  # onnxruntime raises several unrelated classes; no memory, a wrong shape
             shapes = ", ".join(f"{name} {value.shape}" for name, value in feed.items())
             raise ModelError(
                 f"model {self.passport.name}: {self.provider} fails on {shapes} ({str(error)[:200]})"
             ) from error
-        return dict(zip(self.output_names, outputs, strict=True))
+        return dict(zip(wanted, answers, strict=True))
 
     def check(self) -> CheckResult:
         """Run the golden input and compare."""

@@ -139,14 +139,34 @@ class Passport:
         d["band_hz"] = tuple(d["band_hz"])
         return Preprocessing(**d)
 
+    @cached_property
+    def scales(self) -> tuple["Passport", ...]:
+        """The passport for networks of each size that it names, the smallest first; itself where it names none."""
+        rows = sorted(self.raw.get("scales", []), key=lambda row: float(row["aperture_km"]))
+        made = []
+        for row in rows:
+            own = {key: value for key, value in row.items() if key != "aperture_km"}
+            rest = {key: value for key, value in self.raw.items() if key != "scales"}
+            made.append(Passport({**rest, "preprocessing": {**self.raw["preprocessing"], **own}}))
+        return tuple(made) or (self,)
+
+    def scales_for(self, aperture_km: float) -> tuple["Passport", ...]:
+        """The scales that can serve a network of this aperture, the one made for it first, then coarser ones.
+
+        A network larger than all of them gets the coarsest.
+        """
+        rows = sorted(float(row["aperture_km"]) for row in self.raw.get("scales", []))
+        first = min(sum(1 for limit in rows if limit < aperture_km), len(self.scales) - 1)
+        return self.scales[first:]
+
     @property
     def representation(self) -> dict[str, Any]:
-        """``kind`` is ``stations`` or ``snapshots``; the rest depends on it (see the schema)."""
+        """``kind`` is ``stations``, ``snapshots`` or ``traces``; the rest depends on it (see the schema)."""
         return dict(self.raw["representation"])
 
     @property
     def head(self) -> dict[str, Any]:
-        """``kind`` is ``volume`` or ``vector``; the rest depends on it (see the schema)."""
+        """``kind`` is ``volume``, ``vector`` or ``migration``; the rest depends on it (see the schema)."""
         return dict(self.raw["head"])
 
     @cached_property
@@ -225,13 +245,23 @@ def from_dict(document: dict[str, Any], where: str = "passport") -> Passport:
 
 def _check_meaning(document: dict[str, Any], where: str) -> None:
     """What a schema cannot say: bands below Nyquist, ranges in order, each station once."""
-    pre = document["preprocessing"]
-    low, high = pre["band_hz"]
-    if not low < high < pre["sampling_rate_hz"] / 2:
+    bands = {"preprocessing": document["preprocessing"]}
+    bands |= {f"scales.{number}": row for number, row in enumerate(document.get("scales", []))}
+    for field, pre in bands.items():
+        low, high = pre["band_hz"]
+        if not low < high < pre["sampling_rate_hz"] / 2:
+            raise ModelError(
+                f"{where}: passport field {field}.band_hz: {low}-{high} Hz must be in order and below half the "
+                f"sampling rate of {pre['sampling_rate_hz']} Hz"
+            )
+    kinds = document["network"]["kind"], document["representation"]["kind"], document["head"]["kind"]
+    if len({kinds[1] == "traces", kinds[2] == "migration"}) > 1 or (kinds[2] == "migration" and kinds[0] != "any"):
         raise ModelError(
-            f"{where}: passport field preprocessing.band_hz: {low}-{high} Hz must be in order and below half the "
-            f"sampling rate of {pre['sampling_rate_hz']} Hz"
+            f"{where}: passport field head.kind: a migration goes with traces of any network, here it is "
+            f"{kinds[2]} of {kinds[1]}, network {kinds[0]}"
         )
+    if "scales" in document and kinds[0] != "any":
+        raise ModelError(f"{where}: passport field scales: a fixed network has one scale")
     for key, (start, end) in document["region"].items():
         if start >= end:
             raise ModelError(f"{where}: passport field region.{key}: {start} must be below {end}")

@@ -199,6 +199,21 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class Onset:
+    """An onset that the model itself sees at a station where the solution predicts one.
+
+    ``time`` POSIX s; ``probability`` that the station recorded ``phase`` there rather than nothing; ``residual_s``:
+    the onset minus the predicted time.
+    """
+
+    station_id: str
+    phase: str
+    time: float
+    probability: float
+    residual_s: float
+
+
+@dataclass(frozen=True)
 class StationMagnitude:
     """Magnitude at one station; ``amplitude_mm`` on the Wood-Anderson instrument, zero to peak."""
 
@@ -260,6 +275,7 @@ class Solution:
     secondary_peaks: int = 0
     abstention: Abstention | None = None
     arrivals: tuple[Arrival, ...] = ()
+    onsets: tuple[Onset, ...] = ()
     used_stations: tuple[str, ...] = ()
     azimuthal_gap_deg: float | None = None
     min_distance_km: float | None = None

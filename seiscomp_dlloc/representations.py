@@ -78,9 +78,24 @@ def _snapshots(window: Window, passport: Passport) -> ModelInput:
     return ModelInput(arrays, volume.starttime, volume.used, volume.dropped)
 
 
+def _traces(window: Window, passport: Passport) -> ModelInput:
+    """``waveforms``, ``mask`` (station, 3, sample) of the stations in ``used`` alone, in the window's order."""
+    tensor = station_tensor(
+        window.conditioned, window.stations, window.dropped, window.window_start, passport.preprocessing
+    )
+    live: NDArray[np.bool_] = np.logical_or.reduce(tensor.mask, axis=(0, 2))
+    arrays = {
+        "waveforms": np.ascontiguousarray(tensor.data[:, live].transpose(1, 0, 2)),
+        "mask": np.ascontiguousarray(tensor.mask[:, live].transpose(1, 0, 2)).astype(np.float32),
+    }
+    used = tuple(station.id for station, there in zip(window.stations, live, strict=True) if there)
+    return ModelInput(arrays, tensor.starttime, used, tensor.dropped)
+
+
 REPRESENTATIONS: dict[str, Callable[[Window, Passport], ModelInput]] = {
     "stations": _stations,
     "snapshots": _snapshots,
+    "traces": _traces,
 }
 
 

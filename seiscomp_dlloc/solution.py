@@ -60,7 +60,8 @@ class Evidence:
     """What the solution of one event rests on beside the model's answer.
 
     ``stream`` raw counts; ``stations`` in the order of ``conditioned``'s station axis, ``listed`` all of the inventory
-    at the trigger's time; ``anchor`` the first break (POSIX s) that the window was set by.
+    at the trigger's time; ``anchor`` the first break (POSIX s) that the window was set by; ``passport`` the model's, at
+    the network's scale.
     """
 
     trigger: Trigger
@@ -71,6 +72,7 @@ class Evidence:
     conditioned: Conditioned
     anchor: float
     input: ModelInput
+    passport: Passport
 
 
 class Solver:
@@ -118,6 +120,7 @@ class Solver:
             secondary_peaks=estimate.secondary_peaks,
             abstention=abstention,
             arrivals=_arrivals(seen, pick_network, weights, time),
+            onsets=estimate.onsets,
             used_stations=case.input.used,
             azimuthal_gap_deg=azimuthal_gap(network.azimuth_deg[used]),
             min_distance_km=float(distances.min()) if distances.size else None,
@@ -187,7 +190,7 @@ class Solver:
         return found.time, max(float(np.hypot(found.sigma_s, np.sqrt(variance))), floor), weights, note
 
     def _magnitude(self, case: Evidence, estimate: Estimate, hypocenter: Hypocenter) -> tuple[Magnitude | None, str]:
-        settings = self.passport.preprocessing
+        settings = case.passport.preprocessing
         if estimate.magnitude is not None:
             return Magnitude(estimate.magnitude, "Mdl", estimate.magnitude_sigma), ""
         if not self.options.magnitude:
@@ -213,7 +216,7 @@ class Solver:
         used: NDArray[np.bool_],
         stack: origintime.Moveout,
     ) -> Abstention | None:
-        passport, calibration = self.passport, self.passport.calibration
+        passport, calibration = case.passport, case.passport.calibration
         window = case.input.starttime, case.input.starttime + passport.preprocessing.window_s
         # A short window need not hold P and S of every station: what is asked for is what could lie in it
         p, s = (np.clip(hypocenter.time + network.times[phase], *window) for phase in PHASES)

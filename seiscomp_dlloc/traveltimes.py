@@ -51,6 +51,11 @@ def from_passport(earth_model: dict[str, Any]) -> TravelTimes:
     )
 
 
+def name_of(earth_model: dict[str, Any]) -> str:
+    """What a document of an earth model is called; ``layers`` where it has no name."""
+    return str(earth_model.get("name") or earth_model["kind"])
+
+
 class LayeredTravelTimes:
     """First arrivals in flat layers: the direct ray and every head wave.
 

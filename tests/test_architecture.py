@@ -20,7 +20,7 @@ INPUTS = {"tensor", "snapshots", "representations"}
 ANSWERS = {
     "decode", "heads", "traveltimes", "arrivals", "predict", "network", "origintime", "magnitude", "trust", "solution"
 }  # fmt: skip
-CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "locate"}
+CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "migration", "locate"}
 EDGES = {"waveforms", "formats"}
 # What runs under the host's interpreter, or must start fast, takes only these of the worker
 LIGHT_WORKER = {"worker.client", "worker.protocol", "worker.launch"}
@@ -49,8 +49,9 @@ ALLOWED: dict[str, set[str]] = {
     "trust": CONTRACTS | {"decode"},
     "origintime": CONTRACTS | PREPROCESSING | {"traveltimes"},
     "magnitude": CONTRACTS | PREPROCESSING | {"traveltimes"},
-    "solution": CORE - {"model", "locate"},
-    "locate": CORE - {"model"},
+    "solution": CORE - {"model", "migration", "locate"},
+    "migration": CONTRACTS | {"arrivals", "decode", "heads", "representations", "traveltimes", "migration"},
+    "locate": (CORE - {"model"}) | {"arrivals"},
     "formats": {"errors", "units", "geometry", "records", "arrivals", "version"} | EDGES,
     # The host's helper is spoken to in the frames of the worker's protocol
     "waveforms": {"errors", "units", "geometry", "records", "version", "worker.protocol"} | EDGES,

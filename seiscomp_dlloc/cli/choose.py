@@ -34,7 +34,8 @@ def known_stations(passport: "Passport", inventory: "Inventory", times: Iterable
 def choose_model(wanted: str | None, inventory: "Inventory", times: Iterable[float]) -> Path:
     """The file of the model: the one named, else the bundled one that suits the inventory at ``times`` (POSIX s).
 
-    Where several suit, :data:`~seiscomp_dlloc.models.DEFAULT` is taken. Raises ModelError where the name is unknown
+    Models of one network go before those of any, among which :data:`~seiscomp_dlloc.models.ANY` is taken; where several
+    of one network suit, :data:`~seiscomp_dlloc.models.DEFAULT` is. Raises ModelError where the name is unknown
     or no bundled model suits, InventoryError where the inventory lacks the stations of the model that was named.
     """
     from ..model import read_passport
@@ -51,8 +52,12 @@ def choose_model(wanted: str | None, inventory: "Inventory", times: Iterable[flo
     suitable: dict[str, Path] = {}
     for name, path in names.items():
         passport = read_passport(path)
-        if known_stations(passport, inventory, when) >= passport.min_stations:
+        if (passport.fixed_network or name == models.ANY) and (
+            known_stations(passport, inventory, when) >= passport.min_stations
+        ):
             suitable[name] = path
+    if len(suitable) > 1:
+        suitable.pop(models.ANY, None)
     if len(suitable) == 1:
         return next(iter(suitable.values()))
     if models.DEFAULT in suitable:

@@ -3,9 +3,12 @@
 import argparse
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .commands import add_command
+
+if TYPE_CHECKING:
+    from .run import Settings
 
 DESCRIPTION = """\
 Locates triggered events. For each trigger it fetches the network's waveforms, runs the model and writes an origin
@@ -99,9 +102,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--batch", type=count, default=16, metavar="N", help="events per run of the model (default: 16)")
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = add_command(subparsers, "locate", "locate triggered events from waveforms", DESCRIPTION, EPILOG)
+def add_inputs(parser: argparse.ArgumentParser, model_help: str) -> "argparse._ArgumentGroup":
+    """Options of every command that locates events: what they are, their waveforms, stations, model and earth."""
     inputs = parser.add_argument_group("inputs")
     inputs.add_argument(
         "--events", type=nonempty, required=True, metavar="FILE", help="triggered origins, QuakeML or SCML"
@@ -116,7 +118,27 @@ def register(subparsers: Any) -> None:
         "--model",
         type=nonempty,
         metavar="NAME|FILE",
-        help="bundled model or .onnx file (default: the bundled model that suits the inventory)",
+        help=model_help,
+    )
+    inputs.add_argument(
+        "--earth-model",
+        type=nonempty,
+        metavar="NAME|FILE",
+        help="earth of a model for any network: a TauP model (iasp91, ak135), or a file, CSV, .tvel or .nd "
+        "(default: the model's own)",
+    )
+    return inputs
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_command(subparsers, "locate", "locate triggered events from waveforms", DESCRIPTION, EPILOG)
+    inputs = add_inputs(parser, "bundled model or .onnx file (default: the bundled model that suits the inventory)")
+    inputs.add_argument(
+        "--corrections",
+        type=nonempty,
+        metavar="FILE",
+        help="station corrections, of `dlloc corrections` with the same earth model",
     )
     inputs.add_argument(
         "--fixed-depth", type=finite, metavar="KM", help="keep this depth below sea level instead of estimating it"
@@ -140,26 +162,38 @@ def register(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def inputs_of(arguments: argparse.Namespace) -> "Settings":
+    """Settings of a run from the options of :func:`add_inputs` and :func:`add_run_options`."""
+    from .run import Settings
+
+    return Settings(
+        events=Path(arguments.events),
+        waveforms=arguments.waveforms,
+        inventory=Path(arguments.inventory),
+        model=arguments.model,
+        earth_model=arguments.earth_model,
+        provider=arguments.provider,
+        require_gpu=arguments.require_gpu,
+        threads=arguments.threads or 0,
+        batch=arguments.batch,
+        progress=arguments.progress,
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """``dlloc locate``."""
-    from .run import Run, Settings
+    from dataclasses import replace
 
-    return Run(
-        Settings(
-            events=Path(arguments.events),
-            waveforms=arguments.waveforms,
-            inventory=Path(arguments.inventory),
-            model=arguments.model,
-            fixed_depth_km=arguments.fixed_depth,
-            output=Path(arguments.output) if arguments.output else None,
-            format=arguments.format,
-            scml_version=arguments.scml_version,
-            provider=arguments.provider,
-            require_gpu=arguments.require_gpu,
-            threads=arguments.threads or 0,
-            batch=arguments.batch,
-            as_json=arguments.json,
-            plot=Path(arguments.plot) if arguments.plot else None,
-            progress=arguments.progress,
-        )
-    ).go()
+    from .run import Run
+
+    settings = replace(
+        inputs_of(arguments),
+        corrections=Path(arguments.corrections) if arguments.corrections else None,
+        fixed_depth_km=arguments.fixed_depth,
+        output=Path(arguments.output) if arguments.output else None,
+        format=arguments.format,
+        scml_version=arguments.scml_version,
+        as_json=arguments.json,
+        plot=Path(arguments.plot) if arguments.plot else None,
+    )
+    return Run(settings).go()

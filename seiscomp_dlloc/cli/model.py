@@ -15,7 +15,7 @@ from .locate import count, nonempty
 from .stdio import printable, say
 
 if TYPE_CHECKING:
-    from ..passport import Passport
+    from ..passport import Passport, Preprocessing
 
 DESCRIPTION = """\
 Looks at models. A model is one ONNX file with a passport in its metadata: stations, preprocessing, grid, region,
@@ -103,8 +103,8 @@ def describe(passport: "Passport", path: Path) -> str:
         ("region", f"latitude {_span(region.latitude, 'deg')}, longitude {_span(region.longitude, 'deg')}"),
         ("depth", _span(region.depth_km, "km below sea level")),
         ("magnitude", _span(region.magnitude, "") if region.magnitude else "not stated"),
-        ("band", f"{pre.band_hz[0]:g}-{pre.band_hz[1]:g} Hz ({filtering}), {pre.sampling_rate_hz:g} Hz"),
-        ("window", f"{pre.window_s:g} s, of which {pre.pretrigger_s:g} s before the first break"),
+        ("band", "; ".join(_bands(passport, filtering))),
+        ("window", "; ".join(_windows(passport))),
         ("normalisation", f"{pre.normalisation}, m/s times {pre.unit_scale:g}, detrend {pre.detrend}"),
         ("input", str(passport.representation["kind"])),
         ("head", _head(passport)),
@@ -118,10 +118,36 @@ def describe(passport: "Passport", path: Path) -> str:
     return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows if value)
 
 
+def _by_scale(passport: "Passport") -> list[tuple[str, "Preprocessing"]]:
+    """For networks of each size that the passport tells apart: which, and their preprocessing."""
+    limits = sorted(float(row["aperture_km"]) for row in passport.raw.get("scales", []))
+    sizes = [f"up to {limit:g} km: " for limit in limits] or [""]
+    return [(size, scale.preprocessing) for size, scale in zip(sizes, passport.scales, strict=True)]
+
+
+def _bands(passport: "Passport", filtering: str) -> list[str]:
+    return [
+        f"{size}{pre.band_hz[0]:g}-{pre.band_hz[1]:g} Hz ({filtering}), {pre.sampling_rate_hz:g} Hz"
+        for size, pre in _by_scale(passport)
+    ]
+
+
+def _windows(passport: "Passport") -> list[str]:
+    return [
+        f"{size}{pre.window_s:g} s, of which {pre.pretrigger_s:g} s before the first break"
+        for size, pre in _by_scale(passport)
+    ]
+
+
 def _head(passport: "Passport") -> str:
     head = passport.head
     if head["kind"] == "vector":
         return "vector: " + ", ".join(f"{p['name']} ({p['unit']})" for p in head["parameters"])
+    if head["kind"] == "migration":
+        return (
+            f"migration: places up to {100 * head['margin_share']:g} % of the network's aperture outside of it, down "
+            f"to {head['deepest_km']:g} km"
+        )
     grid = passport.grid
     return (
         f"volume: {head['measure']} on {grid.nx} x {grid.ny} x {grid.nz} nodes "

@@ -14,7 +14,9 @@ from tqdm import tqdm
 from .. import __version__
 from ..errors import EventError, EventFileError, SettingError
 from ..formats.atomic import check_writable, write_atomically
+from ..formats.corrections import read_corrections
 from ..formats.document import Labels
+from ..formats.earthmodels import read_earth_model
 from ..formats.identifiers import short_stem
 from ..formats.inventory import read_inventory
 from ..formats.quakeml import write_quakeml
@@ -55,6 +57,8 @@ class Settings:
     waveforms: str
     inventory: Path
     model: str | None = None
+    earth_model: str | None = None
+    corrections: Path | None = None
     fixed_depth_km: float | None = None
     output: Path | None = None
     format: str = "quakeml"
@@ -89,7 +93,9 @@ class Run:
         self._check_depth()
         self.source: WaveformSource = open_source(settings.waveforms)
         options = Options(fixed_depth_km=settings.fixed_depth_km, batch_size=settings.batch)
-        self.locator = Locator(self.model, self.inventory, options)
+        earth = None if settings.earth_model is None else read_earth_model(settings.earth_model)
+        corrections = None if settings.corrections is None else read_corrections(settings.corrections)
+        self.locator = Locator(self.model, self.inventory, options, earth, corrections)
 
     def _check_targets(self) -> None:
         """What cannot be written is said before the work, not after it."""
@@ -123,7 +129,7 @@ class Run:
         if not self.settings.as_json:
             say(table.header())
         with self._bar() as bar:
-            for located in self.locator.run(self._jobs()):
+            for located in self.locator.run(self.jobs()):
                 solution = located.solution
                 self.solutions.append(solution)
                 text = json.dumps(as_json(solution)) if self.settings.as_json else table.row(solution)
@@ -153,7 +159,8 @@ class Run:
         shown = (sys.stderr.isatty() and total > 1) if wanted is None else wanted
         return tqdm(total=total, unit="event", file=sys.stderr, disable=not shown, dynamic_ncols=True, leave=False)
 
-    def _jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[Job]:
+        """The triggers with their waveforms, one by one."""
         for trigger in self.triggers.triggers:
             yield self._fetch(trigger)
 

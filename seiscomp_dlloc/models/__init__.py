@@ -13,6 +13,9 @@ FOLDER = Path(__file__).parent
 DEFAULT = "oklahoma-fcn-slim"
 """Used where more than one bundled model suits the network."""
 
+ANY = "anynet"
+"""The bundled model for any network: used where no other suits."""
+
 
 def bundled() -> dict[str, Path]:
     """Name -> file of every bundled model, in order of the names."""

@@ -35,11 +35,13 @@ def to_onnx(
     network: nn.Module,
     example: torch.Tensor | Mapping[str, torch.Tensor],
     output: str | Sequence[str] = "image",
+    axes: Mapping[str, Mapping[int, str]] | None = None,
 ) -> bytes:
     """The network as an ONNX graph whose batch is dynamic.
 
     ``example``: ``waveforms`` (batch, 3, station, sample), or the inputs by name in the order of ``forward``.
-    ``output``: name of the output, or names of them all.
+    ``output``: name of the output, or names of them all. ``axes``: names of the axes of any length of each input and
+    output, where it is not the first one of each, the batch.
     """
     network = network.eval().cpu()
     named, outputs = _named(example), [output] if isinstance(output, str) else list(output)
@@ -54,7 +56,7 @@ def to_onnx(
             buffer,  # type: ignore[arg-type]
             input_names=list(named),
             output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in (*named, *outputs)},
+            dynamic_axes=axes or {name: {0: "batch"} for name in (*named, *outputs)},
             opset_version=18,
             dynamo=False,
         )
@@ -106,14 +108,15 @@ def write_model(
     example: Arrays,
     checked: Arrays,
     output: str | Sequence[str] = "image",
+    axes: Mapping[str, Mapping[int, str]] | None = None,
 ) -> None:
     """Export, compare with torch on ``checked`` (a batch), embed the passport, write.
 
-    ``example`` (a batch of 1) becomes the golden input; see :func:`to_onnx` for names. Raises ModelError where torch
-    and ONNX disagree; then nothing is written.
+    ``example`` (a batch of 1) becomes the golden input; see :func:`to_onnx` for names and ``axes``. Raises ModelError
+    where torch and ONNX disagree; then nothing is written.
     """
     exact = {name: torch.from_numpy(half_exact(array)) for name, array in _named(example).items()}
-    data = to_onnx(network, exact, output)
+    data = to_onnx(network, exact, output, axes)
     worst = parity(data, network, checked)
     if worst > 1.0:
         raise ModelError(f"{path.name}: torch and ONNX disagree {worst:.1f} times the tolerance; not exported")

@@ -1,0 +1,70 @@
+"""Rounds of locating past events and learning what their onsets are late by."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from ..arrivals.corrections import StationCorrections
+from ..arrivals.learning import learn, residuals_of
+from ..errors import SettingError
+from ..models import ANY
+from ..records import Solution
+from ..traveltimes import name_of
+from .run import Run, Settings
+
+
+class LearningRun:
+    """Inputs opened and checked; :meth:`go` learns. Raises InputErrors."""
+
+    def __init__(self, settings: Settings):
+        self._run = Run(replace(settings, model=settings.model or ANY))
+        passport = self._run.model.passport
+        if passport.fixed_network:
+            raise SettingError(
+                f"--model: {passport.name} belongs to one network, whose travel times it has learned; corrections are "
+                "for models of any network"
+            )
+        self._spread: list[float] = []
+        self._used = 0
+
+    def go(self, rounds: int) -> StationCorrections:
+        """Locate the events ``rounds`` times, the first time without corrections; the last corrections."""
+        locator, found = self._run.locator, None
+        earth = name_of(locator.earth_model)
+        shown = sys.stderr.isatty() if self._run.settings.progress is None else self._run.settings.progress
+        total = rounds * len(self._run.triggers.triggers)
+        with tqdm(total=total, unit="event", file=sys.stderr, disable=not shown, leave=False) as bar:
+            for _ in range(rounds):
+                solutions: list[Solution] = []
+                for solution in locator.with_corrections(found).locate_many(self._run.jobs()):
+                    solutions.append(solution)
+                    bar.update()
+                residuals = residuals_of(solution.onsets for solution in solutions if solution.accepted)
+                every = [value for values in residuals.values() for value in values]
+                self._spread.append(float(np.median(np.abs(every))) if every else float("nan"))
+                self._used = sum(solution.accepted for solution in solutions)
+                found = learn(residuals, earth, found)
+        if found is None:
+            raise SettingError("--rounds: at least one is needed")
+        return found
+
+    def table(self, corrections: StationCorrections) -> str:
+        """The corrections for a reader: station, P and S delays with their events and scatter."""
+        lines = [f"{'station':<12}{'P, s':>8}{'events':>8}{'scatter':>9}{'S, s':>8}{'events':>8}{'scatter':>9}"]
+        for station in corrections.stations:
+            line = f"{station.station_id:<12}"
+            for delay in (station.p, station.s):
+                if delay is None:
+                    line += f"{'-':>8}{0:>8}{'-':>9}"
+                else:
+                    scatter = "-" if delay.scatter_s is None else f"{delay.scatter_s:.3f}"
+                    line += f"{delay.delay_s:>8.3f}{delay.events:>8}{scatter:>9}"
+            lines.append(line)
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """How many events were used, and how far onsets were from their predicted times from round to round."""
+        spread = ", ".join(f"{value:.3f}" for value in self._spread)
+        return f"{self._used} events used; median absolute residual by round: {spread} s"

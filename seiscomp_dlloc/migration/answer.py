@@ -1,0 +1,156 @@
+"""From where a search ended to what is stated of the event: place, uncertainty, origin time, trust."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..decode import scale_covariance
+from ..geometry import Grid, LocalFrame
+from ..heads import Estimate
+from ..passport import Passport
+from ..records import LocationImage, Onset
+from ..representations import ModelInput
+from ..traveltimes import PHASES
+from .area import Axes, Box
+from .search import Arrivals, Found
+
+FloatArray = NDArray[np.float64]
+
+TOLERANCE_STEPS = 3
+"""How far from its predicted time, in steps of the evidence, an onset may be seen and count for the place."""
+
+ONSET_STEPS = 10
+"""How far from it an onset is looked for to be told: 1 s at 20 Hz."""
+
+
+def shares(found: Found) -> FloatArray:
+    """(nz, ny, nx): the probability of each node, which sums to 1."""
+    share = np.exp(found.log_probability - found.log_probability.max())
+    return np.asarray(share / share.sum())
+
+
+def moments(axes: Axes, share: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean (x, y, z) and covariance (3, 3), km, of a probability on a grid, that of a uniform cell added."""
+    places = np.stack(axes.nodes())
+    weight = share.ravel()
+    mean = places @ weight
+    apart = places - mean[:, None]
+    covariance = (weight * apart) @ apart.T
+    steps = [float(line[1] - line[0]) if line.size > 1 else 0.0 for line in (axes.x_km, axes.y_km, axes.z_km)]
+    return mean, covariance + np.diag(np.square(steps)) / 12.0
+
+
+def best_near(evidence: NDArray[np.float32], steps: FloatArray, reach: int) -> tuple[FloatArray, FloatArray]:
+    """The largest evidence within ``reach`` steps of each of ``steps`` (station, 2), and where it is, in steps.
+
+    Both (station, 2), refined by a parabola; NaN where the record does not hold that time or there is none.
+    """
+    value, place = np.full(steps.shape, np.nan), np.full(steps.shape, np.nan)
+    times = evidence.shape[-1]
+    for station, phase in np.argwhere(np.isfinite(steps)):
+        at = round(float(steps[station, phase]))
+        low, high = max(at - reach, 0), min(at + reach + 1, times)
+        if high <= low:
+            continue
+        trace = evidence[station, phase].astype(np.float64)
+        best = low + int(np.argmax(trace[low:high]))
+        value[station, phase], place[station, phase] = trace[best], best
+        if 0 < best < times - 1:
+            left, middle, right = trace[best - 1 : best + 2]
+            curvature = left - 2.0 * middle + right
+            if curvature < 0.0 and middle >= max(left, right):
+                place[station, phase] += 0.5 * (left - right) / curvature
+    return value, place
+
+
+def agreement(value: FloatArray, scale: float) -> FloatArray:
+    """(station,): from 0, nothing seen where P and S should be, to 1.
+
+    1 - exp(-e / scale), e the sum of the evidence of P and of S near their predicted times, ``value`` (station, 2),
+    where above 0. Evidence is a log-likelihood ratio, so that e = scale is odds of e^scale that the station saw the
+    event.
+    """
+    total = np.nan_to_num(value).sum(axis=1)
+    return np.asarray(1.0 - np.exp(-np.maximum(total, 0.0) / scale))
+
+
+def onsets_of(
+    value: FloatArray, place: FloatArray, predicted: FloatArray, names: Sequence[str], start: float, step_s: float
+) -> tuple[Onset, ...]:
+    """Onsets of all stations, P before S; all arrays (station, 2), times in steps after ``start`` (POSIX s)."""
+    found = []
+    for station, name in enumerate(names):
+        for k, phase in enumerate(PHASES):
+            if np.isfinite(value[station, k]):
+                time = float(place[station, k]) * step_s
+                chance = float(1.0 / (1.0 + np.exp(-value[station, k])))
+                residual = time - float(predicted[station, k]) * step_s
+                found.append(Onset(name, phase, start + time, chance, residual))
+    return tuple(found)
+
+
+def estimate_of(
+    found: Found,
+    evidence: NDArray[np.float32],
+    arrivals: Arrivals,
+    box: Box,
+    frame: LocalFrame,
+    passport: Passport,
+    built: ModelInput,
+    step_s: float,
+    fixed_depth: bool,
+) -> Estimate:
+    """The estimate; ``evidence`` (station, 2, time) and ``arrivals`` of the stations that ``built`` names."""
+    share = shares(found)
+    mean, covariance = moments(found.axes, share)
+    if found.axes.z_km.size == 1:
+        covariance[2, :] = covariance[:, 2] = np.nan
+    time = float(np.sum(share * found.time_s))
+    time_sigma = float(np.sqrt(np.sum(share * (found.time_s - time) ** 2)))
+    predicted = np.asarray(arrivals(*(np.array([value]) for value in mean)), float)[0]
+    steps = (predicted + time) / step_s
+    seen = agreement(best_near(evidence, steps, TOLERANCE_STEPS)[0], float(passport.head["agreement_scale"]))
+    onsets = onsets_of(*best_near(evidence, steps, ONSET_STEPS), steps, built.used, built.starttime, step_s)
+    latitude, longitude = (float(value) for value in frame.to_geographic(mean[0], mean[1]))
+    edge = 0.02 * box.width_km
+    inside = min(mean[0] - box.x_km[0], box.x_km[1] - mean[0], mean[1] - box.y_km[0], box.y_km[1] - mean[1])
+    notes = []
+    if not fixed_depth and min(abs(mean[2] - box.z_km[0]), abs(mean[2] - box.z_km[1])) < 1e-6:
+        notes.append("the depth lies at the border of the depths searched: poorly constrained")
+    return Estimate(
+        latitude=latitude,
+        longitude=longitude,
+        depth_km=float(mean[2]),
+        covariance_km2=scale_covariance(covariance, passport.calibration),
+        peak=float(np.mean(seen)) if seen.size else 0.0,
+        at_edge=bool(inside < edge),
+        time_s=time,
+        time_sigma_s=time_sigma,
+        image=image_of(found.axes, share, frame),
+        depth_type="operator assigned" if fixed_depth else "from location",
+        onsets=onsets,
+        notes=tuple(notes),
+    )
+
+
+def image_of(axes: Axes, share: FloatArray, frame: LocalFrame) -> LocationImage:
+    """The probability as a location image on the finest grid."""
+
+    def step(line: FloatArray) -> float:
+        return float(line[1] - line[0]) if line.size > 1 else 1.0
+
+    grid = Grid(
+        frame.latitude,
+        frame.longitude,
+        float(axes.x_km[0]),
+        float(axes.y_km[0]),
+        float(axes.z_km[0]),
+        step(axes.x_km),
+        step(axes.y_km),
+        step(axes.z_km),
+        axes.x_km.size,
+        axes.y_km.size,
+        axes.z_km.size,
+    )
+    return LocationImage(share.astype(np.float32), grid, "density")

@@ -1,0 +1,129 @@
+"""One event located by migration: the model's evidence, the network's travel times, the search."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrivals.base import ArrivalTimes
+from ..geometry import LocalFrame
+from ..heads import Estimate
+from ..passport import Passport
+from ..records import Station
+from ..representations import ModelInput
+from .answer import estimate_of
+from .area import Box, search_box
+from .search import Plan, Search
+
+FloatArray = NDArray[np.float64]
+
+Run = Callable[[dict[str, NDArray[Any]], tuple[str, ...]], dict[str, NDArray[np.float32]]]
+"""Inputs by name and the outputs wanted: :meth:`seiscomp_dlloc.model.Model.run`."""
+
+ONSETS, STACK = "onsets", "stack"
+"""Outputs of the model: the stations' evidence, and its sum along travel times."""
+
+LATE_ANCHORS = 3.0
+"""How late after the window's anchor an event may begin, in pre-trigger times (5 s at 20 Hz)."""
+
+_KEPT = 8
+
+
+def plan_of(passport: Passport, step_s: float) -> Plan:
+    """The search that a passport's head asks for."""
+    head = passport.head
+    wanted = {name: int(head[name]) for name in ("first_nodes", "first_depths", "candidates") if name in head}
+    return Plan(
+        **wanted,
+        smooth_s=float(head.get("smooth_steps", 0.0)) * step_s,
+        temperature=float(head.get("temperature", 1.0)),
+    )
+
+
+def local_places(stations: Sequence[Station]) -> tuple[LocalFrame, FloatArray, FloatArray]:
+    """A frame at the stations' middle, their places (station, 2) in it and their heights (station,), km."""
+    latitude = np.array([station.latitude for station in stations])
+    # The mean of directions: a network may lie across the date line
+    angle = np.radians([station.longitude for station in stations])
+    longitude = float(np.degrees(np.arctan2(np.sin(angle).mean(), np.cos(angle).mean())))
+    frame = LocalFrame(float(latitude.mean()), longitude)
+    places = np.stack(frame.to_local(latitude, np.array([station.longitude for station in stations])), axis=-1)
+    return frame, places, np.array([station.elevation_m for station in stations]) / 1000.0
+
+
+def aperture_km(stations: Sequence[Station]) -> float:
+    """The longer side of the box that holds the stations; 0 with one."""
+    if not stations:
+        return 0.0
+    _, places, _ = local_places(stations)
+    return float(np.max(places.max(axis=0) - places.min(axis=0)))
+
+
+class Migrator:
+    """Locates events with one earth's travel times; keeps the searches of the station sets it met last."""
+
+    def __init__(self, arrivals: ArrivalTimes):
+        self._arrivals = arrivals
+        self._searches: OrderedDict[tuple[Any, ...], tuple[LocalFrame, Search]] = OrderedDict()
+
+    def locate(
+        self,
+        run: Run,
+        built: ModelInput,
+        stations: Sequence[Station],
+        passport: Passport,
+        fixed_depth_km: float | None = None,
+    ) -> Estimate:
+        """The estimate from one event's traces; ``stations`` holds those that ``built`` names, at the event's time.
+
+        Raises ModelError where the model cannot run.
+        """
+        known = {station.id: station for station in stations}
+        used = tuple(known[name] for name in built.used)
+        stride, rate = int(passport.representation["stride"]), passport.preprocessing.sampling_rate_hz
+        step = stride / rate
+        evidence = run(dict(built.arrays), (ONSETS,))[ONSETS]
+        frame, search = self._search(used, passport, step, fixed_depth_km)
+
+        def stack(
+            values: NDArray[np.float32], arrivals: NDArray[np.float32], origins: NDArray[np.float32]
+        ) -> NDArray[np.float32]:
+            return run({"evidence": values, "arrivals": arrivals, "origins": origins}, (STACK,))[STACK]
+
+        # The first break stands at the pre-trigger time, give or take what the anchor may be wrong; the event began
+        # before it, by as long as P takes to the nearest station
+        latest = (1.0 + LATE_ANCHORS) * passport.preprocessing.pretrigger_s
+        found = search.run(evidence, stack, -search.latest_first_arrival(), latest)
+        return estimate_of(
+            found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
+        )
+
+    def _search(
+        self, stations: tuple[Station, ...], passport: Passport, step_s: float, fixed_depth_km: float | None
+    ) -> tuple[LocalFrame, Search]:
+        key = (stations, step_s, fixed_depth_km, passport.name, passport.version)
+        if key not in self._searches:
+            frame, places, heights = local_places(stations)
+            box = box_of(places, heights, passport.head, fixed_depth_km)
+            local = self._arrivals.local(frame, stations)
+            self._searches[key] = frame, Search(box, local.times, plan_of(passport, step_s), step_s)
+            while len(self._searches) > _KEPT:
+                self._searches.popitem(last=False)
+        self._searches.move_to_end(key)
+        return self._searches[key]
+
+
+def box_of(
+    places_km: FloatArray, heights_km: FloatArray, head: Mapping[str, Any], fixed_depth_km: float | None = None
+) -> Box:
+    """The box that a network with these stations searches."""
+    box = search_box(
+        places_km,
+        heights_km,
+        float(head["margin_share"]),
+        float(head["deepest_share"]),
+        float(head["deepest_km"]),
+    )
+    return box if fixed_depth_km is None else Box(box.x_km, box.y_km, (fixed_depth_km, fixed_depth_km))

@@ -1,0 +1,219 @@
+"""The search for the place and the origin time that the evidence of all stations agrees on best, coarse to fine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .area import Axes, Box, axes
+
+FloatArray = NDArray[np.float64]
+
+Stack = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+"""Evidence (station, 2, time), arrivals (node, station, 2) in its steps at the first trial origin time, trial origin
+times (origin,) in whole steps after that one: the sum of the evidence (node, origin)."""
+
+Arrivals = Callable[[FloatArray, FloatArray, FloatArray], NDArray[np.floating]]
+"""Travel times (node, station, 2) in s, of P and of S, from nodes x, y, z (node,) in km; NaN where there is none."""
+
+Candidate = tuple[float, float, float, float, float]
+"""x, y, z (km), origin time (s after the evidence's first), sum of the evidence."""
+
+P_SPEED, S_SPEED = 6.0, 3.5
+"""km/s: how far apart in time neighbouring nodes see an onset."""
+
+
+FINEST_REACH, MOST_MOVES = 8.0, 8
+"""Half width of the finest grid in its spacings, and how often it is moved or widened."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``first_nodes``: nodes along the longer side of the coarsest grid, fewer where they would stand closer than the
+    evidence can tell apart (``coarsest_steps`` of it at the speed of P). ``refine``: by what the spacing is divided
+    from grid to grid, until it is ``finest_steps`` of the evidence at the speed of P. ``candidates``: places kept from
+    grid to grid. ``reach``: half width of a finer grid in spacings of the one before. ``most``: values of a stack held
+    at once. ``smooth_s``: standard deviation of the Gaussian by which the evidence is widened, for what the
+    travel times leave. ``temperature``: by what the stack is divided to make a log-probability of it.
+    """
+
+    first_nodes: int = 32
+    first_depths: int = 4
+    coarsest_steps: float = 4.0
+    refine: float = 3.0
+    finest_steps: float = 0.5
+    candidates: int = 6
+    reach: float = 1.6
+    most: int = 6_000_000
+    smooth_s: float = 0.0
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the search ended: the finest grid's log-probability and what belongs to its best node.
+
+    ``axes`` of the grid, ``log_probability`` (nz, ny, nx), not normalised, the origin time summed out; ``time_s``
+    (nz, ny, nx) each node's best origin time (s after the evidence's first time), ``score`` the highest sum of the
+    evidence; ``others``: x, y, z, time, score of the best places of the coarser grids that are another maximum.
+    """
+
+    axes: Axes
+    log_probability: FloatArray
+    time_s: FloatArray
+    score: float
+    others: tuple[Candidate, ...]
+
+
+def widened(evidence: NDArray[np.float32], p_steps: float, s_steps: float) -> NDArray[np.float32]:
+    """Each trace's largest value within so many steps of each time, for nodes that far apart."""
+    out = np.empty_like(evidence)
+    for phase, reach in enumerate((p_steps, s_steps)):
+        size = 2 * int(np.ceil(reach)) + 1
+        out[:, phase] = ndimage.maximum_filter1d(evidence[:, phase], size, axis=-1, mode="nearest")
+    return out
+
+
+def smoothed(evidence: NDArray[np.float32], sigma_steps: float) -> NDArray[np.float32]:
+    """Evidence of an onset known to no better than ``sigma_steps``: the mean of its likelihood ratio (S: 1.5 times)."""
+    if sigma_steps <= 0.0:
+        return evidence
+    ratio = np.exp(evidence.astype(np.float64))
+    parts = [
+        ndimage.gaussian_filter1d(ratio[:, phase], factor * sigma_steps, axis=-1, mode="nearest")
+        for phase, factor in enumerate((1.0, 1.5))
+    ]
+    return np.asarray(np.log(np.stack(parts, axis=1)), np.float32)
+
+
+class Search:
+    """A search within a box with one network's travel times."""
+
+    def __init__(self, box: Box, arrivals: Arrivals, plan: Plan, step_s: float):
+        self.box, self.arrivals, self.plan, self.step_s = box, arrivals, plan, step_s
+        coarse = max(box.width_km / plan.first_nodes, plan.coarsest_steps * step_s * P_SPEED)
+        depth = box.z_km[1] - box.z_km[0]
+        self._first = axes(box, coarse, max(depth / max(plan.first_depths - 1, 1), 1e-3))
+        self._coarse_km, self._coarse_depth_km = coarse, max(depth / max(plan.first_depths - 1, 1), 1e-3)
+        self._first_times: NDArray[np.floating] | None = None
+
+    def latest_first_arrival(self) -> float:
+        """How long P takes from the coarsest grid's nodes to each one's nearest station, at most (s)."""
+        times = self._times_of_first()
+        first = np.nanmin(np.where(np.isfinite(times[..., 0]), times[..., 0], np.inf), axis=1)
+        return float(np.max(np.where(np.isfinite(first), first, 0.0)))
+
+    def _times_of_first(self) -> NDArray[np.floating]:
+        if self._first_times is None:
+            self._first_times = self.arrivals(*self._first.nodes())
+        return self._first_times
+
+    def run(self, evidence: NDArray[np.float32], stack: Stack, earliest_s: float, latest_s: float) -> Found:
+        """The best place for ``evidence`` (station, 2, time), origin times between two bounds (s after its first)."""
+        plan, step = self.plan, self.step_s
+        evidence = smoothed(evidence, plan.smooth_s / step)
+        spacing, depth_spacing = self._coarse_km, self._coarse_depth_km
+        finest = plan.finest_steps * step * P_SPEED
+        nodes, times = self._first.nodes(), self._times_of_first()
+        window = (earliest_s, latest_s)
+        kept: list[Candidate] = []
+        while True:
+            reach_s = 0.5 * spacing / P_SPEED, 0.5 * spacing / S_SPEED
+            blurred = widened(evidence, reach_s[0] / step, reach_s[1] / step)
+            stride = max(int(reach_s[0] / step), 1)
+            best, when = self._best(blurred, stack, times, window, stride)
+            kept = self._candidates(nodes, best, when, spacing)
+            if spacing <= 1.5 * finest:
+                break
+            spacing, depth_spacing = max(spacing / plan.refine, finest), depth_spacing / plan.refine
+            reach, reach_depth = plan.reach * plan.refine * spacing, plan.reach * plan.refine * depth_spacing
+            grids = [axes(self.box.around(*c[:3], reach, reach_depth), spacing, depth_spacing) for c in kept]
+            parts = [grid.nodes() for grid in grids]
+            nodes = tuple(np.concatenate([part[k] for part in parts]) for k in range(3))  # type: ignore[assignment]
+            times = self.arrivals(*nodes)
+            slack = 2.0 * plan.refine * spacing / P_SPEED
+            window = min(c[3] for c in kept) - slack, max(c[3] for c in kept) + slack
+        return self._finest(evidence, stack, kept, finest)
+
+    def _best(
+        self,
+        evidence: NDArray[np.float32],
+        stack: Stack,
+        times: NDArray[np.floating],
+        window: tuple[float, float],
+        stride: int,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Each node's highest sum and its origin time, both (node,)."""
+        step = self.step_s
+        origins = np.arange(0.0, max(int(np.ceil((window[1] - window[0]) / step)), 1) + 1, stride)
+        arrival = ((times + window[0]) / step).astype(np.float32)
+        best, when = np.empty(len(times)), np.empty(len(times))
+        part = max(self.plan.most // (origins.size * 2 * evidence.shape[0]), 1)
+        for first in range(0, len(times), part):
+            sums = stack(evidence, arrival[first : first + part], origins.astype(np.float32))
+            at = np.argmax(sums, axis=1)
+            best[first : first + part] = sums[np.arange(len(sums)), at]
+            when[first : first + part] = window[0] + origins[at] * step
+        return best, when
+
+    def _candidates(
+        self, nodes: tuple[FloatArray, FloatArray, FloatArray], best: FloatArray, when: FloatArray, spacing: float
+    ) -> list[Candidate]:
+        """The best nodes, none within two spacings of a better one (depth aside)."""
+        x, y, z = nodes
+        found: list[Candidate] = []
+        left = best.copy()
+        while len(found) < self.plan.candidates and np.any(np.isfinite(left)):
+            k = int(np.argmax(left))
+            found.append((float(x[k]), float(y[k]), float(z[k]), float(when[k]), float(best[k])))
+            left[np.hypot(x - x[k], y - y[k]) < 2.0 * spacing] = -np.inf
+        return found
+
+    def _finest(self, evidence: NDArray[np.float32], stack: Stack, kept: list[Candidate], finest: float) -> Found:
+        """A grid about the best candidate, moved and widened until its probability lies within it."""
+        x, y, z, time, _ = kept[0]
+        spacing, reach = finest, FINEST_REACH * finest
+        for _ in range(MOST_MOVES):
+            depth_reach = min(max(3.0 * reach, 1.0), self.box.z_km[1] - self.box.z_km[0])
+            grid = axes(
+                self.box.around(x, y, z, reach, depth_reach), spacing, max(depth_reach / FINEST_REACH, 0.5 * spacing)
+            )
+            sums, origins = self._around(evidence, stack, grid, time, reach)
+            score = float(sums.max())
+            log_probability = np.log(np.sum(np.exp((sums - score) / self.plan.temperature), axis=1)).reshape(grid.shape)
+            when = origins[np.argmax(sums, axis=1)].reshape(grid.shape)
+            share = np.exp(log_probability - log_probability.max()).sum(axis=0)
+            (x, spread_x), (y, spread_y) = (
+                _mean_and_spread(line, share.sum(axis=axis)) for axis, line in enumerate((grid.x_km, grid.y_km))
+            )
+            best = np.unravel_index(int(np.argmax(log_probability)), grid.shape)
+            z, time = float(grid.z_km[best[0]]), float(when[best])
+            if 3.0 * max(spread_x, spread_y) <= reach or reach >= 0.5 * self.box.width_km:
+                break
+            reach, spacing = 2.0 * reach, 2.0 * spacing
+        return Found(grid, log_probability, when, score, tuple(kept[1:]))
+
+    def _around(
+        self, evidence: NDArray[np.float32], stack: Stack, grid: Axes, time_s: float, reach_km: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Sums (node, origin) of a grid that reaches so far, and the trial origin times (s) about ``time_s``."""
+        step = self.step_s
+        slack = 1.5 * reach_km / P_SPEED + 6.0 * step
+        count = int(np.ceil(2.0 * slack / step)) + 1
+        steps = np.arange(0.0, count, max(count // 60, 1))
+        arrival = ((self.arrivals(*grid.nodes()) + time_s - slack) / step).astype(np.float32)
+        part = max(self.plan.most // (steps.size * 2 * evidence.shape[0]), 1)
+        sums = [
+            stack(evidence, arrival[first : first + part], steps.astype(np.float32))
+            for first in range(0, len(arrival), part)
+        ]
+        return np.concatenate(sums).astype(np.float64), time_s - slack + steps * step
+
+
+def _mean_and_spread(line: FloatArray, weight: FloatArray) -> tuple[float, float]:
+    """Mean and standard deviation along an axis."""
+    share = weight / weight.sum()
+    mean = float(share @ line)
+    return mean, float(np.sqrt(share @ (line - mean) ** 2))

@@ -1,0 +1,188 @@
+"""The search by migration, on evidence made for it."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seiscomp_dlloc.migration.answer import agreement, best_near, image_of, moments, onsets_of, shares
+from seiscomp_dlloc.migration.area import Box, axes, search_box
+from seiscomp_dlloc.migration.search import Plan, Search, smoothed, widened
+
+VP, VS = 6.0, 3.5
+STEP_S = 0.1
+
+
+def stack(
+    evidence: NDArray[np.float32], arrivals: NDArray[np.float32], origins: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What the model's graph does, term by term."""
+    stations, phases, times = evidence.shape
+    padded = np.concatenate([evidence, np.zeros((stations, phases, 2), np.float32)], axis=-1)
+    total = np.zeros((len(arrivals), len(origins)))
+    for station in range(stations):
+        for phase in range(phases):
+            at = arrivals[:, station, phase, None] + origins
+            whole = np.floor(at).astype(int)
+            inside = (whole >= 0) & (whole < times)
+            low = np.where(inside, whole, 0)
+            share = at - whole
+            value = padded[station, phase, low] * (1 - share) + padded[station, phase, low + 1] * share
+            total += np.where(inside, value, 0.0)
+    return total.astype(np.float32)
+
+
+class Network:
+    """Stations about the origin of the frame, straight rays."""
+
+    def __init__(self, count: int = 12, radius_km: float = 40.0):
+        turn = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False)
+        far = radius_km * np.where(np.arange(count) % 2, 1.0, 0.5)
+        self.places = np.stack([far * np.cos(turn), far * np.sin(turn)], axis=-1)
+
+    def arrivals(self, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+        apart = np.hypot(x[:, None] - self.places[:, 0], y[:, None] - self.places[:, 1])
+        length = np.hypot(apart, z[:, None])
+        return np.stack([length / VP, length / VS], axis=-1)
+
+    def evidence(self, x: float, y: float, z: float, time: float, width: float = 1.5) -> NDArray[np.float32]:
+        """(station, 2, 400): a peak of 6 at each onset."""
+        at = (self.arrivals(np.array([x]), np.array([y]), np.array([z]))[0] + time) / STEP_S
+        steps = np.arange(400.0)
+        return np.asarray(6.0 * np.exp(-0.5 * ((steps - at[..., None]) / width) ** 2), np.float32)
+
+
+BOX = Box((-60.0, 60.0), (-60.0, 60.0), (0.0, 20.0))
+
+
+@pytest.mark.parametrize(
+    ("place", "time"),
+    [((0.0, 0.0, 10.0), 8.0), ((23.0, -17.0, 5.0), 3.3), ((-55.0, 40.0, 12.0), 1.0), ((3.0, 2.0, 8.0), -2.5)],
+)
+def test_the_place_and_time_of_the_onsets_are_found(place: tuple[float, float, float], time: float) -> None:
+    network = Network()
+    search = Search(BOX, network.arrivals, Plan(), STEP_S)
+    found = search.run(network.evidence(*place, time), stack, -10.0, 20.0)
+    mean, covariance = moments(found.axes, shares(found))
+    assert np.hypot(mean[0] - place[0], mean[1] - place[1]) < 0.3
+    assert mean[2] == pytest.approx(place[2], abs=1.0)
+    assert float(np.sum(shares(found) * found.time_s)) == pytest.approx(time, abs=0.12)
+    assert np.all(np.linalg.eigvalsh(covariance) > 0)
+    assert found.score == pytest.approx(6.0 * 24, rel=0.05)
+
+
+def test_a_dead_station_and_an_outlier_do_little_harm() -> None:
+    network = Network()
+    evidence = network.evidence(10.0, 5.0, 8.0, 4.0)
+    evidence[0] = 0.0
+    evidence[3] = np.roll(evidence[3], 40, axis=-1)
+    found = Search(BOX, network.arrivals, Plan(), STEP_S).run(evidence, stack, -5.0, 15.0)
+    mean, _ = moments(found.axes, shares(found))
+    assert np.hypot(mean[0] - 10.0, mean[1] - 5.0) < 0.5
+
+
+def test_phases_that_reach_no_station_take_no_part() -> None:
+    network = Network()
+
+    def arrivals(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+        times = network.arrivals(x, y, z)
+        times[:, 2:4, 1] = np.nan
+        return times
+
+    def stack_of_finite(e: NDArray[np.float32], a: NDArray[np.float32], o: NDArray[np.float32]) -> NDArray[np.float32]:
+        return stack(e, np.where(np.isfinite(a), a, -1e6).astype(np.float32), o)
+
+    search = Search(BOX, arrivals, Plan(), STEP_S)
+    found = search.run(network.evidence(-12.0, 8.0, 6.0, 2.0), stack_of_finite, -5.0, 15.0)
+    mean, _ = moments(found.axes, shares(found))
+    assert np.hypot(mean[0] + 12.0, mean[1] - 8.0) < 0.3
+    assert np.isfinite(search.latest_first_arrival())
+
+
+def test_a_fixed_depth_is_kept() -> None:
+    network = Network()
+    box = Box(BOX.x_km, BOX.y_km, (7.0, 7.0))
+    found = Search(box, network.arrivals, Plan(), STEP_S).run(network.evidence(5.0, 5.0, 7.0, 2.0), stack, -5.0, 15.0)
+    assert found.axes.z_km.tolist() == [7.0]
+
+
+def test_weak_evidence_gives_a_wide_answer() -> None:
+    network = Network()
+    search = Search(BOX, network.arrivals, Plan(), STEP_S)
+    strong = search.run(network.evidence(5.0, 5.0, 7.0, 2.0), stack, -5.0, 15.0)
+    weak = search.run(0.08 * network.evidence(5.0, 5.0, 7.0, 2.0, width=4.0), stack, -5.0, 15.0)
+    spread = [np.sqrt(moments(found.axes, shares(found))[1][0, 0]) for found in (strong, weak)]
+    assert spread[1] > 5.0 * spread[0]
+
+
+def test_a_grid_reaches_from_border_to_border_with_no_larger_steps_than_asked() -> None:
+    grid = axes(Box((0.0, 10.0), (-1.0, 1.0), (3.0, 3.0)), 3.0, 1.0)
+    assert (grid.x_km[0], grid.x_km[-1]) == (0.0, 10.0)
+    assert np.diff(grid.x_km).max() <= 3.0
+    assert grid.shape == (1, 2, 5)
+    x, y, z = grid.nodes()
+    assert x.size == 10
+    assert (x[1], y[1], z[1]) == (2.5, -1.0, 3.0)
+
+
+def test_the_box_holds_stations_and_what_lies_below_them() -> None:
+    box = search_box(np.array([[0.0, 0.0], [10.0, 4.0]]), np.array([1.5, 2.0]), 0.3, 1.0, 60.0)
+    assert box.x_km == (-3.0, 13.0)
+    assert box.y_km == (-3.0, 7.0)
+    assert box.z_km == (-2.0, pytest.approx(8.5))
+    assert search_box(np.zeros((1, 2)), np.zeros(1), 0.3, 1.0, 60.0).z_km[1] > 0
+    assert search_box(np.array([[0.0, 0.0], [500.0, 4.0]]), np.zeros(2), 0.3, 1.0, 60.0).z_km[1] == 60.0
+
+
+def test_evidence_is_widened_to_what_lies_near() -> None:
+    evidence = np.zeros((1, 2, 9), np.float32)
+    evidence[0, :, 4] = 1.0
+    wide = widened(evidence, 1.0, 2.0)
+    assert wide[0, 0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0]
+    assert wide[0, 1].tolist() == [0, 0, 1, 1, 1, 1, 1, 0, 0]
+
+
+def test_smoothing_keeps_the_mean_of_the_likelihood_ratio() -> None:
+    evidence = np.log(np.random.default_rng(1).uniform(0.5, 3.0, (2, 2, 200))).astype(np.float32)
+    assert smoothed(evidence, 0.0) is evidence
+    wide = smoothed(evidence, 2.0)
+    assert np.exp(wide).mean() == pytest.approx(np.exp(evidence).mean(), rel=0.01)
+    assert wide.std() < 0.7 * evidence.std()
+
+
+def test_agreement_counts_stations_that_see_onsets_where_they_should_be() -> None:
+    network = Network(4)
+    evidence = network.evidence(0.0, 0.0, 5.0, 3.0)
+    at = (network.arrivals(np.zeros(1), np.zeros(1), np.array([5.0]))[0] + 3.0) / STEP_S
+    assert np.all(agreement(best_near(evidence, at, 3)[0], 2.0) > 0.99)
+    assert np.all(agreement(best_near(evidence, at + 60.0, 3)[0], 2.0) < 0.01)
+    at[1] = np.nan
+    assert agreement(best_near(evidence, at, 3)[0], 2.0)[1] == 0.0
+    assert np.all(agreement(best_near(-evidence, at, 0)[0], 2.0) == 0.0)
+
+
+def test_onsets_are_told_where_they_are_with_residual_and_probability() -> None:
+    network = Network(3)
+    evidence = network.evidence(0.0, 0.0, 5.0, 3.0)
+    evidence[2] = 0.0
+    at = (network.arrivals(np.zeros(1), np.zeros(1), np.array([5.0]))[0] + 3.0) / STEP_S
+    at[1, 1] = 1e4
+    found = onsets_of(*best_near(evidence, at - 4.0, 10), at - 4.0, ("A.1", "A.2", "A.3"), 1000.0, STEP_S)
+    assert [(onset.station_id, onset.phase) for onset in found] == [
+        ("A.1", "P"), ("A.1", "S"), ("A.2", "P"), ("A.3", "P"), ("A.3", "S")
+    ]  # fmt: skip
+    assert found[0].time == pytest.approx(1000.0 + at[0, 0] * STEP_S, abs=0.01)
+    assert found[0].residual_s == pytest.approx(0.4, abs=0.01)
+    assert found[0].probability > 0.99
+    assert found[3].probability == 0.5
+
+
+def test_the_image_stands_where_the_grid_is() -> None:
+    from seiscomp_dlloc.geometry import LocalFrame
+
+    network = Network()
+    found = Search(BOX, network.arrivals, Plan(), STEP_S).run(network.evidence(10.0, -5.0, 8.0, 4.0), stack, -5.0, 15.0)
+    image = image_of(found.axes, shares(found), LocalFrame(45.0, 10.0))
+    _, iy, ix = np.unravel_index(int(np.argmax(image.values)), image.values.shape)
+    assert image.grid.x_km[ix] == pytest.approx(10.0, abs=0.5)
+    assert image.grid.y_km[iy] == pytest.approx(-5.0, abs=0.5)
+    assert image.values.sum() == pytest.approx(1.0, abs=1e-4)

@@ -1,0 +1,45 @@
+"""``anynet train``: the network that sees P and S at a station."""
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = """\
+Train the station network on a bank of theoretical events: where the onsets are, and where the migration of what it sees
+puts the event. One earth in eight is held out. A run that was interrupted goes on from its last checkpoint."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser("train", help="train on a bank", description=DESCRIPTION)
+    parser.add_argument("--bank", type=Path, required=True, metavar="FILE", help="what `anynet bank` made")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="run folder")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="checkpoint whose weights are the first")
+    parser.add_argument("--steps", type=int, default=4000, help="optimizer steps (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=3, help="events per step, 16 stations each (default %(default)s)")
+    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate (default %(default)s)")
+    parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make examples (default %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the network (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default %(default)s)")
+    parser.set_defaults(run=run, resumes=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand."""
+    import torch
+
+    from ...anynet.bank import Bank
+    from ...anynet.running import Training, train
+
+    torch.set_num_threads(args.threads)
+    args.output.mkdir(parents=True, exist_ok=True)
+    training = Training(
+        steps=args.steps,
+        events=args.batch,
+        learning_rate=args.rate,
+        every=args.every,
+        workers=args.workers,
+        seed=args.seed,
+    )
+    print(train(Bank.read(args.bank), args.output, training, args.start))
+    return 0
