@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import Hypocenter, Solution
+from ..records import Hypocenter, Onset, Solution
 
 
 def iso_time(time: float) -> str:
@@ -42,10 +42,21 @@ def _plain(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
+def _onset(onset: Onset) -> dict[str, Any]:
+    return {
+        "station": onset.station_id,
+        "phase": onset.phase,
+        "time": iso_time(onset.time),
+        "probability": round(onset.probability, 4),
+        "residual_s": round(onset.residual_s, 3),
+    }
+
+
 def as_json(solution: Solution) -> dict[str, Any]:
     """One event as a JSON object; every key is always there, null where there is no value.
 
-    Lengths km, depth positive down from sea level, times ISO 8601 UTC, covariance (east, north, down) in km2.
+    Lengths km, depth positive down from sea level, times ISO 8601 UTC, covariance (east, north, down) in km2. ``onsets``
+    are those that the model sees at stations where the solution predicts them; empty where a model tells none.
     """
     h, m = solution.hypocenter, solution.magnitude
     major, minor = ellipse_km(h) if h else (math.nan, math.nan)
@@ -68,6 +79,7 @@ def as_json(solution: Solution) -> dict[str, Any]:
         "magnitude_note": solution.magnitude_note or None,
         "peak": _plain(solution.peak),
         "secondary_peaks": solution.secondary_peaks,
+        "onsets": [_onset(onset) for onset in solution.onsets],
         "used_stations": list(solution.used_stations),
         "azimuthal_gap_deg": _plain(solution.azimuthal_gap_deg),
         "min_distance_km": _plain(solution.min_distance_km),

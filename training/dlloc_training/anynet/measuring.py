@@ -141,7 +141,7 @@ def ask(
     for trigger in each(events.chosen, "events"):
         stations = inventory_stations(events.inventory, trigger.time)
         windows = [required_window(trigger, subject.locator.passport) for subject in subjects]
-        whole = _fetched(events, trigger, min(start for start, _ in windows), max(end for _, end in windows))
+        whole = fetched(events, trigger, min(start for start, _ in windows), max(end for _, end in windows))
         arrivals, gains = arrivals_of(trigger, stations, travel_times), _gains(index, whole.stream, trigger.time)
         made = {condition: _in(condition, whole, arrivals, gains, settings) for condition in conditions}
         places = dict(zip((subject.name for subject in subjects), windows, strict=True))
@@ -156,7 +156,7 @@ def ask(
     )
 
 
-def _fetched(events: Events, trigger: Trigger, start: float, end: float) -> Job:
+def fetched(events: Events, trigger: Trigger, start: float, end: float) -> Job:
     """The event with the waveforms of all stations, as a run of the plugin fetches them."""
     stations = inventory_stations(events.inventory, trigger.time)
     try:
@@ -164,6 +164,11 @@ def _fetched(events: Events, trigger: Trigger, start: float, end: float) -> Job:
     except EventError as error:
         return Job(trigger, Stream(), error)
     return Job(trigger, acquired.stream, dropped=acquired.dropped)
+
+
+def fetched_for(events: Events, trigger: Trigger, locator: Locator) -> Job:
+    """The event with the waveforms that this locator asks for."""
+    return fetched(events, trigger, *required_window(trigger, locator.passport))
 
 
 def _gains(index: ChannelIndex, stream: Stream, at: float) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-ACTIONS = ("bank", "train", "export", "measure")
+ACTIONS = ("bank", "train", "calibrate", "export", "measure")
 
 DESCRIPTION = """\
 The model for any network: a bank of theoretical events of random networks in random earths, the training of the

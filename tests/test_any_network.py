@@ -1,0 +1,226 @@
+"""Models for any network, end to end: the bundled ones on the theoretical events that come with the package."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import obspy
+import pytest
+
+from seiscomp_dlloc import models
+from seiscomp_dlloc.cli.choose import choose_model
+from seiscomp_dlloc.cli.demo import true_hypocentres
+from seiscomp_dlloc.cli.main import main
+from seiscomp_dlloc.errors import ModelError
+from seiscomp_dlloc.formats.inventory import read_inventory
+from seiscomp_dlloc.formats.triggers import read_triggers
+from seiscomp_dlloc.geometry import distance_azimuth
+from seiscomp_dlloc.locate import Locator
+from seiscomp_dlloc.model import load, read_passport
+from seiscomp_dlloc.passport import from_dict
+from seiscomp_dlloc.records import Station, Trigger
+from seiscomp_dlloc.solution import Options
+
+DATA = Path(str(resources.files("seiscomp_dlloc.data") / "demo"))
+ANY = [name for name, path in models.bundled().items() if not read_passport(path).fixed_network]
+
+# Central Oklahoma without its sediments; the demonstration's own earth is another one
+EARTH = {
+    "kind": "layers",
+    "name": "crust",
+    "layers": [
+        {"top_km": 0.0, "vp_km_s": 5.5, "vs_km_s": 3.2},
+        {"top_km": 1.5, "vp_km_s": 6.0, "vs_km_s": 3.5},
+        {"top_km": 15.0, "vp_km_s": 6.5, "vs_km_s": 3.75},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    """Trigger and waveforms of each theoretical event."""
+    stream = obspy.read(str(DATA / "waveforms.mseed"))
+    triggers = read_triggers(DATA / "triggers.xml").triggers
+    return [(t, stream.slice(obspy.UTCDateTime(t.time - 90), obspy.UTCDateTime(t.time + 180))) for t in triggers]
+
+
+@pytest.fixture(scope="module")
+def inventory():
+    return read_inventory(DATA / "stations.xml")
+
+
+def away_km(solution) -> float:
+    truth = true_hypocentres(DATA / "truth.xml")[solution.trigger.public_id]
+    found = solution.hypocenter
+    return float(distance_azimuth(truth.latitude, truth.longitude, found.latitude, found.longitude)[0])
+
+
+def test_models_for_any_network_are_bundled():
+    assert "migration" in ANY
+    for name in ANY:
+        passport = read_passport(models.resolve(name))
+        assert passport.calibration.peak_threshold > 0.0
+        assert [scale.preprocessing.sampling_rate_hz for scale in passport.scales] == [50.0, 20.0, 10.0]
+        assert models.resolve(name).stat().st_size < 8_000_000
+
+
+@pytest.mark.parametrize("name", ANY)
+def test_theoretical_events_are_located_with_stations_that_the_model_does_not_know(name, jobs, inventory):
+    locator = Locator(load(models.resolve(name), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+    truths = true_hypocentres(DATA / "truth.xml")
+    for trigger, stream in jobs[:3]:
+        solution = locator.locate(trigger, stream)
+        assert solution.accepted
+        assert away_km(solution) < 2.5
+        assert solution.hypocenter.time == pytest.approx(truths[trigger.public_id].time, abs=1.0)
+        assert solution.hypocenter.time_sigma_s > 0.0
+        assert np.all(np.linalg.eigvalsh(solution.hypocenter.covariance_km2) > 0.0)
+        seen = {(onset.station_id, onset.phase) for onset in solution.onsets if onset.probability > 0.9}
+        assert len(seen) > len(solution.used_stations)
+        residuals = [onset.residual_s for onset in solution.onsets if onset.probability > 0.9]
+        assert np.median(np.abs(residuals)) < 0.3
+
+
+def test_few_stations_and_other_names_do(jobs, inventory):
+    trigger, stream = jobs[1]
+    codes = sorted({trace.stats.station for trace in stream})[::3]
+    few = obspy.Stream([trace.copy() for trace in stream if trace.stats.station in codes])
+    renamed = inventory.copy()
+    for network in renamed:
+        network.code = "ZZ"
+        for station in network:
+            station.code = f"N{station.code}"
+    for trace in few:
+        trace.stats.network, trace.stats.station = "ZZ", f"N{trace.stats.station}"
+    locator = Locator(load(models.resolve("migration"), "cpu", threads=1), renamed, Options(magnitude=False), EARTH)
+    solution = locator.locate(trigger, few)
+    assert len(solution.used_stations) <= len(codes)
+    assert all(name.startswith("ZZ.N") for name in solution.used_stations)
+    assert away_km(solution) < 4.0
+
+
+def test_where_the_trigger_was_said_to_be_enters_nothing(jobs, inventory):
+    trigger, stream = jobs[0]
+    locator = Locator(load(models.resolve("migration"), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+    elsewhere = Trigger(trigger.origin_id, trigger.time, trigger.event_id, 10.0, 20.0, 600.0)
+    first, second = locator.locate(trigger, stream), locator.locate(elsewhere, stream)
+    assert (first.hypocenter.latitude, first.hypocenter.longitude, first.hypocenter.depth_km) == (
+        second.hypocenter.latitude, second.hypocenter.longitude, second.hypocenter.depth_km
+    )  # fmt: skip
+
+
+def test_noise_is_not_stood_by(jobs, inventory):
+    trigger, stream = jobs[0]
+    quiet, rng = obspy.Stream(), np.random.default_rng(1)
+    for trace in stream:
+        other = trace.copy()
+        other.data = rng.standard_normal(trace.stats.npts) * max(float(np.std(trace.data[:200])), 1.0)
+        quiet.append(other)
+    for name in ANY:
+        locator = Locator(load(models.resolve(name), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+        solution = locator.locate(Trigger("smi:x/noise", trigger.time), quiet)
+        assert not solution.accepted
+        assert solution.peak < read_passport(models.resolve(name)).calibration.peak_threshold
+
+
+def test_too_few_stations_is_said(jobs, inventory):
+    trigger, stream = jobs[0]
+    codes = sorted({trace.stats.station for trace in stream})[:3]
+    locator = Locator(load(models.resolve("migration"), "cpu", threads=1), inventory, None, EARTH)
+    solution = locator.locate(trigger, obspy.Stream([t for t in stream if t.stats.station in codes]))
+    assert solution.abstention.reason == "too few stations"
+
+
+def test_a_fixed_depth_is_kept_and_said(jobs, inventory):
+    trigger, stream = jobs[0]
+    options = Options(magnitude=False, fixed_depth_km=5.0)
+    locator = Locator(load(models.resolve("migration"), "cpu", threads=1), inventory, options, EARTH)
+    solution = locator.locate(trigger, stream)
+    assert solution.hypocenter.depth_km == 5.0
+    assert solution.hypocenter.depth_type == "operator assigned"
+    assert np.isnan(solution.hypocenter.covariance_km2[2, 2])
+
+
+def test_a_network_that_is_known_gets_its_own_model_and_any_other_the_one_for_any(inventory):
+    assert choose_model(None, inventory, (1893456030.0,)).stem == "oklahoma-fcn-slim"
+    strange = inventory.copy()
+    for network in strange:
+        network.code = "QQ"
+    if models.ANY in ANY:
+        assert choose_model(None, strange, (1893456030.0,)).stem == models.ANY
+    assert choose_model("migration", strange, (1893456030.0,)).stem == "migration"
+
+
+def test_the_scale_goes_with_the_networks_aperture():
+    passport = read_passport(models.resolve("migration"))
+    sizes = (5.0, 20.0, 21.0, 300.0, 5e3)
+    rates = [[p.preprocessing.sampling_rate_hz for p in passport.scales_for(km)] for km in sizes]
+    assert rates == [[50.0, 20.0, 10.0], [50.0, 20.0, 10.0], [20.0, 10.0], [10.0], [10.0]]
+
+
+def test_slow_stations_get_a_coarser_scale(jobs, inventory, monkeypatch):
+    """The demonstration's stations are sampled at 20 Hz; told that they stand close together, no 50 Hz is asked for."""
+    from seiscomp_dlloc import locate
+
+    monkeypatch.setattr(locate, "aperture_km", lambda stations: 5.0)
+    locator = Locator(load(models.resolve("migration"), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+    (located,) = locator.run([locate.Job(*jobs[0])])
+    assert located.conditioned.sampling_rate_hz == 20.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": {"kind": "fixed", "tolerance_km": 1.0, "stations": [vars(Station("X", "A", 1.0, 2.0, 3.0))]}},
+         "a migration goes with traces of any network"),
+        ({"representation": {"kind": "stations", "missing": "zero"}}, "a migration goes with traces of any network"),
+        ({"scales": []}, "scales"),
+    ],
+)  # fmt: skip
+def test_passports_that_cannot_be_are_refused(change, message):
+    document = json.loads(read_passport(models.resolve("migration")).to_json())
+    with pytest.raises(ModelError, match=message):
+        from_dict({**document, **change})
+
+
+def test_a_band_of_a_scale_must_lie_below_half_its_rate():
+    document = json.loads(read_passport(models.resolve("migration")).to_json())
+    document["scales"][1]["band_hz"] = [2.0, 12.0]
+    with pytest.raises(ModelError, match=r"scales\.1\.band_hz"):
+        from_dict(document)
+
+
+def test_a_part_of_the_graph_runs_alone():
+    model = load(models.resolve("migration"), "cpu", threads=1)
+    waveforms = np.random.default_rng(1).standard_normal((3, 3, 400)).astype(np.float32)
+    (onsets,) = model.run({"waveforms": waveforms, "mask": np.ones_like(waveforms)}, ("onsets",)).values()
+    assert onsets.shape == (3, 2, 200)
+    evidence = np.zeros((2, 2, 50), np.float32)
+    evidence[0, 0, 20] = 3.0
+    arrivals = np.array([[[20.0, 90.0], [-5.0, 5.0]], [[19.5, 0.0], [0.0, 0.0]]], np.float32)
+    (total,) = model.run({"evidence": evidence, "arrivals": arrivals, "origins": np.zeros(1)}, ("stack",)).values()
+    assert total[:, 0].tolist() == [3.0, 1.5]
+    with pytest.raises(ModelError, match="input evidence, arrivals, origins is not given"):
+        model.run({"waveforms": waveforms, "mask": waveforms})
+
+
+def test_the_command_line_says_what_the_model_is_and_locates(tmp_path, capsys):
+    assert main(["model", "show", "migration"]) == 0
+    shown = capsys.readouterr().out
+    assert "any network, at least 4 of them" in shown
+    assert "up to 20 km: 5-20 Hz" in shown
+    assert "migration: places up to 50 %" in shown
+    earth = tmp_path / "crust.csv"
+    earth.write_text("depth_km,vp_km_s,vs_km_s\n0,5.5,3.2\n1.5,6.0,3.5\n15,6.5,3.75\n")
+    status = main([
+        "locate", "--events", str(DATA / "triggers.xml"), "--waveforms", str(DATA / "waveforms.mseed"), "--inventory",
+        str(DATA / "stations.xml"), "--model", "migration", "--earth-model", str(earth), "--json", "--no-progress",
+        "-o", str(tmp_path / "out.xml"), "--plot", str(tmp_path / "pictures"),
+    ])  # fmt: skip
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert status == 0
+    assert {row["status"] for row in rows} == {"accepted"}
+    assert rows[0]["onsets"][0].keys() == {"station", "phase", "time", "probability", "residual_s"}
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == len(rows)
+    assert "quakeml" in (tmp_path / "out.xml").read_text("utf-8")
