@@ -3,7 +3,8 @@
 from shlex import quote
 
 COMMANDS = (
-    "locate", "demo", "model", "compare", "replay", "worker", "install", "uninstall", "doctor", "picture",
+    "locate", "corrections", "demo", "model", "compare", "replay", "worker", "install", "uninstall", "doctor",
+    "picture",
 )  # fmt: skip
 """Commands of ``dlloc`` that run in the worker's environment; with anything else ``bin/dlloc`` is the module."""
 
