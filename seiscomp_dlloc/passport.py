@@ -243,6 +243,24 @@ def from_dict(document: dict[str, Any], where: str = "passport") -> Passport:
     return Passport(document)
 
 
+def check_earth_model(document: Any, where: str = "earth model") -> dict[str, Any]:
+    """``document`` once it is one that a passport's ``earth_model`` may be.
+
+    Raises :class:`~seiscomp_dlloc.errors.ModelError` naming ``where`` and the field at fault.
+    """
+    validator = jsonschema.Draft202012Validator(schema()["properties"]["earth_model"])
+    error = jsonschema.exceptions.best_match(validator.iter_errors(document))
+    if error is not None:
+        field = ".".join(str(p) for p in error.absolute_path) or "(top level)"
+        raise ModelError(f"{where}: earth model field {field}: {error.message[:200]}")
+    try:
+        json.dumps(document, allow_nan=False)
+    except ValueError as refused:
+        raise ModelError(f"{where}: earth model with a number that is not finite") from refused
+    checked: dict[str, Any] = document
+    return checked
+
+
 def _check_meaning(document: dict[str, Any], where: str) -> None:
     """What a schema cannot say: bands below Nyquist, ranges in order, each station once."""
     bands = {"preprocessing": document["preprocessing"]}

@@ -1,6 +1,7 @@
 """Bundles: what goes in comes out, the same answer again, and nothing that a stranger put in does harm."""
 
 import argparse
+import hashlib
 import io
 import json
 import struct
@@ -15,6 +16,7 @@ import tinymodels
 from scene import inventory, origin_time, quakeml, waveforms
 
 from seiscomp_dlloc import bundle as bundles
+from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.bundle import BundleStore, differences, make_bundle, read_bundle, replay, write_bundle
 from seiscomp_dlloc.cli import replay as command
 from seiscomp_dlloc.cli.main import main
@@ -140,6 +142,123 @@ def test_only_stations_of_the_time_and_channels_with_waveforms_are_kept(model, t
     assert len(codes["A1"].channels) == 3
 
 
+# An earth model and corrections in place of the model's own
+
+SLOW = {"kind": "layers", "name": "slow", "layers": [{"top_km": 0.0, "vp_km_s": 5.0 / 3.0 * 3.1, "vs_km_s": 2.9}]}
+LATE = StationCorrections("slow", (StationDelay("XX.A2", PhaseDelay(-0.5, 9, 0.1), PhaseDelay(-0.8, 7)),))
+
+
+@pytest.fixture(scope="module")
+def anynet_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("any") / "tiny-any.onnx"
+    path.write_bytes(tinymodels.any_network())
+    return path
+
+
+@pytest.fixture(scope="module")
+def anynet(anynet_file):
+    return load(anynet_file, "cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def kept_with_earth(anynet, tmp_path_factory):
+    """A bundle on disk and the answer that it holds."""
+    job = Job(TRIGGER, waveforms(0))
+    located = next(iter(Locator(anynet, inventory(), None, SLOW, LATE).run([job])))
+    path = tmp_path_factory.mktemp("kept") / "earth.dlloc.zip"
+    write_bundle(path, located, job, inventory(), Options(), earth_model=SLOW, corrections=LATE)
+    return path, located
+
+
+def with_members(**contents):
+    """Changes members (``__`` for the dot) and their sums; None takes one out."""
+
+    def change(members):
+        sums = json.loads(members["manifest.json"])["sha256"]
+        for key, content in contents.items():
+            name = key.replace("__", ".")
+            members.pop(name, None)
+            sums.pop(name, None)
+            if content is not None:
+                members[name] = content
+                sums[name] = hashlib.sha256(content).hexdigest()
+        manifest_with(sha256=sums)(members)
+
+    return change
+
+
+def test_an_earth_model_and_corrections_come_back_and_give_the_same_answer(kept_with_earth, anynet):
+    bundle = read_bundle(kept_with_earth[0])
+    assert bundle.earth_model == SLOW
+    assert bundle.corrections == LATE
+    assert as_json(replay(bundle, anynet).solution) == as_json(kept_with_earth[1].solution)
+
+
+def test_replay_takes_them_from_the_bundle(kept_with_earth, anynet_file, tmp_path, capsys):
+    assert run(kept_with_earth[0], "--model", anynet_file) == 0
+    assert "the same answer" in capsys.readouterr().out
+    without = {"delays": with_members(corrections__json=None)}
+    without["both"] = with_members(corrections__json=None, earth_model__json=None)
+    for name, change in without.items():
+        path = rewritten(kept_with_earth[0], tmp_path / f"{name}.zip", change)
+        assert run(path, "--model", anynet_file) == 1, name
+        assert "differs: epicentre" in capsys.readouterr().out
+
+
+def test_a_bundle_without_them_is_the_same_as_before(kept, kept_with_earth):
+    assert not {"earth_model.json", "corrections.json"} & set(zipfile.ZipFile(kept[0]).namelist())
+    bundle = read_bundle(kept[0])
+    assert bundle.earth_model is bundle.corrections is None
+    assert bundle.manifest.keys() == read_bundle(kept_with_earth[0]).manifest.keys()
+
+
+def test_a_name_of_taups_comes_back(anynet, tmp_path):
+    job = Job(TRIGGER, waveforms(0))
+    iasp = {"kind": "taup", "name": "iasp91"}
+    located = next(iter(Locator(anynet, inventory(), None, iasp).run([job])))
+    write_bundle(tmp_path / "b.zip", located, job, inventory(), Options(), earth_model=iasp)
+    assert read_bundle(tmp_path / "b.zip").earth_model == iasp
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "words"),
+    [
+        ("earth_model__json", [], "no JSON object"),
+        ("earth_model__json", {"kind": "grid"}, "earth model field"),
+        ("earth_model__json", {**SLOW, "layers": [{**SLOW["layers"][0], "vp_km_s": -1}]}, "earth model field"),
+        ("earth_model__json", {"kind": "taup", "name": "/tmp/evil.npz"}, "none of TauP's models"),
+        ("earth_model__json", {"kind": "taup", "name": "../iasp91"}, "none of TauP's models"),
+        ("corrections__json", [], "corrections.json: must be an object"),
+        ("corrections__json", {"format_version": 7, "earth_model": "slow", "stations": {}}, "format 7"),
+    ],
+)
+def test_an_earth_model_and_corrections_of_a_stranger_are_checked(kept_with_earth, tmp_path, name, document, words):
+    change = with_members(**{name: json.dumps(document).encode()})
+    with pytest.raises(BundleError, match=words):
+        read_bundle(rewritten(kept_with_earth[0], tmp_path / "b.zip", change))
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"1e999"])
+def test_an_earth_model_of_no_finite_velocity_is_refused(kept_with_earth, tmp_path, number):
+    content = json.dumps(SLOW).encode().replace(b"2.9", number)
+    with pytest.raises(BundleError, match=r"earth.model"):
+        read_bundle(rewritten(kept_with_earth[0], tmp_path / "b.zip", with_members(earth_model__json=content)))
+
+
+def test_one_that_does_not_go_with_the_rest_of_its_bundle_is_refused(kept, kept_with_earth, model, anynet, tmp_path):
+    delays = zipfile.ZipFile(kept_with_earth[0]).read("corrections.json")
+    turned = json.dumps({**SLOW, "layers": 2 * SLOW["layers"]}).encode()
+    cases = [
+        (kept_with_earth[0], {"earth_model__json": None}, anynet, "'slow'"),
+        (kept_with_earth[0], {"earth_model__json": turned}, anynet, "must increase downwards"),
+        (kept[0], {"corrections__json": delays}, model, "belongs to its own network"),
+    ]
+    for number, (path, change, wanted, words) in enumerate(cases):
+        bundle = read_bundle(rewritten(path, tmp_path / f"{number}.zip", with_members(**change)))
+        with pytest.raises(BundleError, match=words):
+            replay(bundle, wanted)
+
+
 # Waveforms survive to the sample and the nanosecond
 
 
@@ -249,8 +368,6 @@ def test_a_broken_manifest_is_named(kept, tmp_path, change, words):
 
 
 def test_an_inventory_with_entities_is_refused(kept, tmp_path):
-    import hashlib
-
     evil = b'<?xml version="1.0"?><!DOCTYPE q [<!ENTITY f SYSTEM "file:///etc/hostname">]><q>&f;</q>'
 
     def change(members):
@@ -388,8 +505,6 @@ def test_replay_and_picture_take_the_name_of_an_origin(kept, model_file, tmp_pat
 
 
 def test_replay_lists_differences_and_exits_with_one(kept, model_file, tmp_path, capsys):
-    import hashlib
-
     def change(members):
         answer = json.dumps({**json.loads(members["answer.json"]), "depth_km": 99.0}).encode()
         members["answer.json"] = answer

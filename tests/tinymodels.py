@@ -1,7 +1,7 @@
 """Small ONNX models with valid passports, for tests of whatever runs a model.
 
 :func:`fixed_image` and :func:`fixed_vector` answer the same to any input; :func:`responsive_image` answers by
-what it is shown.
+what it is shown. :func:`any_network` migrates what any stations show.
 """
 
 from pathlib import Path
@@ -116,6 +116,107 @@ def responsive_image(document: dict[str, Any] | None = None) -> bytes:
         numpy_helper.from_array(np.array([-1, *grid.shape], np.int64), "volume"),
     ]
     return _finish(document, nodes, constants, "image", list(grid.shape))
+
+
+ANY_INPUTS, ANY_OUTPUTS = ("waveforms", "mask", "evidence", "arrivals", "origins"), ("onsets", "stack")
+_STRIDE = 2
+
+
+def any_document(**changes: Any) -> dict[str, Any]:
+    """Passport of a model for any network, in an earth ``halfspace``; ``changes`` as for :func:`passport_document`."""
+    scales = [
+        {"aperture_km": aperture, "sampling_rate_hz": rate, "band_hz": [0.1 * rate, 0.4 * rate],
+         "warmup_s": 40.0 / rate, "window_samples": 512, "pretrigger_s": 100.0 / rate}
+        for aperture, rate in ((20.0, 50.0), (250.0, 20.0))
+    ]  # fmt: skip
+    largest = {key: value for key, value in scales[-1].items() if key != "aperture_km"}
+    layer = {"top_km": 0.0, "vp_km_s": 6.0, "vs_km_s": 3.5}
+    wanted = {
+        "name": "tiny-any",
+        "network": {"kind": "any"},
+        "preprocessing": {**passport_document()["preprocessing"], **largest, "unit_scale": 1.0},
+        "scales": scales,
+        "representation": {"kind": "traces", "missing": "zero", "inputs": list(ANY_INPUTS), "stride": _STRIDE},
+        "head": {
+            "kind": "migration", "margin_share": 0.3, "deepest_share": 0.5, "deepest_km": 30.0, "agreement_scale": 2.0,
+            "first_nodes": 8, "first_depths": 2, "candidates": 1,
+        },
+        "region": {"latitude": [-90.0, 90.0], "longitude": [-180.0, 180.0], "depth_km": [-9.0, 60.0]},
+        "earth_model": {"kind": "layers", "name": "halfspace", "layers": [layer]},
+        "calibration": {"peak_threshold": 0.0, "covariance_scale": 1.0},
+    }  # fmt: skip
+    return passport_document(**{**wanted, **changes})
+
+
+def any_network(document: dict[str, Any] | None = None) -> bytes:
+    """A model for any network: evidence is ten times the size of the vertical (P) and of the horizontals (S), less
+    two; the stack sums it at the nearest step, 0 outside the window."""
+    constants: list[Any] = []
+
+    def ints(name: str, *values: int) -> str:
+        constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def real(name: str, value: float) -> str:
+        constants.append(numpy_helper.from_array(np.array(value, np.float32), name))
+        return name
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    nodes: list[Any] = []
+    ints("-1", -1), ints("0", 0), ints("1", 1), ints("3", 3), ints("last", 2)
+    # Onsets
+    size = node("Abs", [node("Mul", ["waveforms", "mask"], "there")], "size")
+    vertical = node("Slice", [size, "0", "1", "1"], "vertical")
+    horizontal = node("ReduceMax", [node("Slice", [size, "1", "3", "1"], "horizontals"), "1"], "horizontal", keepdims=1)
+    both = node("Concat", [vertical, horizontal], "both", axis=1)
+    strided = node("MaxPool", [both], "strided", kernel_shape=[_STRIDE], strides=[_STRIDE])
+    node("Sub", [node("Mul", [strided, real("ten", 10.0)], "tenfold"), real("two", 2.0)], "onsets")
+    # Stack: (row, time + 2) of zeros around the evidence, looked up at (row, node, origin)
+    padded = node("Pad", ["evidence", ints("pads", 0, 0, 1, 0, 0, 1)], "padded")
+    flat = node("Concat", ["-1", node("Shape", [padded], "length", start=2)], "flat", axis=0)
+    table = node("Reshape", [padded, flat], "table")
+    nowhere = node("Where", [node("IsNaN", ["arrivals"], "absent"), real("far", -1e6), "arrivals"], "arrival")
+    rows = node("Transpose", [node("Reshape", [nowhere, ints("merged", 0, -1)], "merged_rows")], "rows", perm=[1, 0])
+    at = node("Add", [node("Unsqueeze", [rows, "last"], "column"), "origins"], "at")
+    end = node("Sub", [node("Cast", ["length"], "length_f", to=TensorProto.FLOAT), real("one", 1.0)], "end_f")
+    shifted = node("Add", [node("Round", [at], "round"), "one"], "shifted")
+    step = node("Clip", [shifted, real("zero", 0.0), node("Squeeze", [end], "end")], "step")
+    place = node("Reshape", [node("Cast", [step], "whole", to=TensorProto.INT64), ints("two_axes", 0, -1)], "place")
+    found = node("GatherElements", [table, place], "found", axis=1)
+    total = node("ReduceSum", [found, "0"], "total", keepdims=0)
+    counts = [node("Shape", [name], f"count_of_{name}", end=1) for name in ("arrivals", "origins")]
+    node("Reshape", [total, node("Concat", counts, "shape", axis=0)], "stack")
+
+    def values(name: str, *axes: Any) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, axes)
+
+    inputs = [values("waveforms", "station", 3, "sample"), values("mask", "station", 3, "sample"),
+              values("evidence", "row", 2, "time"), values("arrivals", "node", "row", 2),
+              values("origins", "origin")]  # fmt: skip
+    outputs = [values("onsets", "station", 2, "step"), values("stack", "node", "origin")]
+    proto = helper.make_model(
+        helper.make_graph(nodes, "any", inputs, outputs, constants), opset_imports=[helper.make_opsetid("", 18)]
+    )
+    proto.ir_version = 9
+    onnx.checker.check_model(proto)
+    data = bytes(proto.SerializeToString())
+    rng = np.random.default_rng(1)
+    made = {
+        "waveforms": rng.normal(size=(4, 3, 32)),
+        "mask": np.ones((4, 3, 32)),
+        "evidence": rng.normal(size=(4, 2, 16)),
+        "arrivals": rng.uniform(-5.0, 20.0, (6, 4, 2)),
+        "origins": np.arange(0.0, 8.0, 2.0),
+    }
+    sample = {name: value.astype(np.float16).astype(np.float32) for name, value in made.items()}
+    answers = ort.InferenceSession(data, providers=["CPUExecutionProvider"]).run(list(ANY_OUTPUTS), sample)
+    given = dict(zip(ANY_OUTPUTS, (answer.ravel() for answer in answers), strict=True))
+    indices = {name: np.arange(answer.size, dtype=np.int64) for name, answer in given.items()}
+    golden = models.Golden(sample, indices, given, 1e-4, 1e-6)
+    return models.embed(data, any_document() if document is None else document, golden, onnx)
 
 
 def save(data: bytes, folder: Path, name: str = "tiny.onnx") -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ..errors import BundleError
+from ..errors import BundleError, ModelError, SettingError
 from ..formats.plain import as_json
 from ..geometry import distance_azimuth
 from ..locate import Located, Locator, RunsModel
@@ -18,14 +18,21 @@ NEAR_M, NEAR_S, NEAR = 1.0, 1e-3, 1e-3
 
 
 def replay(bundle: Bundle, model: RunsModel) -> Located:
-    """Locate again. Raises BundleError where ``model`` is not the one that answered."""
+    """Locate again, with the earth model and corrections of the bundle where it has any.
+
+    Raises BundleError where ``model`` is not the one that answered, or these do not go with it.
+    """
     wanted = bundle.manifest["model"]["sha256"]
     if model.identity.sha256 != wanted:
         raise BundleError(
             f"the bundle was answered by {bundle.model_label} (SHA-256 {wanted[:12]}...), the model given is "
             f"{model.identity.label} ({model.identity.sha256[:12]}...); give that model's file with --model"
         )
-    return next(iter(Locator(model, bundle.inventory, bundle.options).run([bundle.job])))
+    try:
+        locator = Locator(model, bundle.inventory, bundle.options, bundle.earth_model, bundle.corrections)
+    except (ModelError, SettingError) as error:
+        raise BundleError(f"the bundle's earth model and corrections cannot be used: {error}") from error
+    return next(iter(locator.run([bundle.job])))
 
 
 def differences(before: Mapping[str, Any], solution: Solution) -> tuple[str, ...]:

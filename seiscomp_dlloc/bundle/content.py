@@ -2,8 +2,12 @@
 
 A bundle is a zip file with ``manifest.json`` (trigger, options, job, settings, model, versions), ``event.xml`` (the
 job's document), ``waveforms.mseed`` (as handed to the locator), ``inventory.xml`` (StationXML of the stations of the
-event's time, responses of those with waveforms), ``answer.json``, and where there are any ``answer.xml`` and
-``picture.png``.
+event's time, responses of those with waveforms), ``answer.json``, and where there are any ``answer.xml``,
+``picture.png``, ``earth_model.json`` (as a passport's ``earth_model``) and ``corrections.json`` (of stations, as
+:mod:`~seiscomp_dlloc.formats.corrections` has them), which the locator had in place of the model's own.
+
+The version is that of the manifest. A member that came later leaves it as it was: who does not know it refuses a bundle
+that has it, by its name, and bundles without it are the same as before.
 """
 
 import copy
@@ -24,10 +28,12 @@ from typing import Any
 from obspy import Inventory
 
 from .. import __version__
+from ..arrivals.corrections import StationCorrections
 from ..channels import ChannelIndex
 from ..errors import BundleError
 from ..formats.archive import pack
 from ..formats.atomic import write_atomically
+from ..formats.corrections import corrections_json
 from ..formats.plain import as_json
 from ..locate import Job, Located
 from ..solution import Options
@@ -39,7 +45,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was read. ``manifest`` is the JSON document; ``answer`` that of the solution."""
+    """A bundle that was read. ``manifest`` is the JSON document; ``answer`` that of the solution.
+
+    ``earth_model`` and ``corrections``: what the locator was given, None for the model's own earth.
+    """
 
     job: Job
     inventory: Any
@@ -47,6 +56,8 @@ class Bundle:
     answer: dict[str, Any]
     event: bytes
     manifest: dict[str, Any] = field(default_factory=dict)
+    earth_model: dict[str, Any] | None = None
+    corrections: StationCorrections | None = None
 
     @property
     def model_label(self) -> str:
@@ -65,17 +76,20 @@ def make_bundle(
     settings: Mapping[str, Any] | None = None,
     reply: bytes = b"",
     picture: bytes = b"",
+    earth_model: dict[str, Any] | None = None,
+    corrections: StationCorrections | None = None,
 ) -> bytes:
     """The bundle of an answer, as bytes.
 
-    ``job``, ``inventory`` and ``options`` are what the locator was given; ``event`` the document that the trigger came
-    in; ``request`` and ``settings`` whatever else should be kept as JSON; ``reply`` the SCML that was answered,
-    ``picture`` a PNG. Raises BundleError where a part cannot be written.
+    ``job``, ``inventory``, ``options``, ``earth_model`` and ``corrections`` are what the locator was given; ``event``
+    the document that the trigger came in; ``request`` and ``settings`` whatever else should be kept as JSON; ``reply``
+    the SCML that was answered, ``picture`` a PNG. Raises BundleError where a part cannot be written.
     """
     solution = located.solution
     try:
         records, rows = to_miniseed(job.stream) if job.stream is not None else (b"", [])
         stations = _inventory_xml(inventory, job)
+        delays = b"" if corrections is None else corrections_json(corrections)
     except Exception as error:  # ObsPy's writers raise whatever comes
         raise BundleError(f"{solution.trigger.public_id}: cannot be kept ({type(error).__name__}: {error})") from error
     members = {
@@ -85,6 +99,8 @@ def make_bundle(
         "answer.json": json_bytes(as_json(solution)),
         "answer.xml": reply,
         "picture.png": picture,
+        "earth_model.json": b"" if earth_model is None else json_bytes(earth_model),
+        "corrections.json": delays,
     }
     members = {name: content for name, content in members.items() if content}
     manifest = {

@@ -9,10 +9,13 @@ from typing import Any
 from obspy import Inventory
 
 from .. import errors
-from ..errors import BundleError, EventError, InventoryError
+from ..errors import BundleError, EventError, InventoryError, ModelError
 from ..formats.archive import unpack
+from ..formats.corrections import parse_corrections
+from ..formats.earthmodels import taup_model
 from ..formats.inventory import read_inventory
 from ..locate import Job
+from ..passport import check_earth_model
 from ..records import Dropped, Pick, Trigger
 from ..solution import Options
 from ..waveforms.pack import from_miniseed
@@ -27,6 +30,8 @@ LIMITS = {
     "answer.json": 16 * _MIB,
     "answer.xml": 64 * _MIB,
     "picture.png": 32 * _MIB,
+    "earth_model.json": _MIB,
+    "corrections.json": 20 * _MIB,
 }
 """Members of a bundle and the most bytes that each may have."""
 
@@ -61,11 +66,20 @@ def read_bundle(path: str | Path) -> Bundle:
         options = Options(**{f.name: _option(manifest["options"][f.name], f.default) for f in fields(Options)})
         stations = members.get("inventory.xml", b"")
         inventory = read_inventory(stations) if stations else Inventory()
+        earth_model = _earth_model(path, members) if "earth_model.json" in members else None
+        delays = members.get("corrections.json")
+        corrections = None if delays is None else parse_corrections(delays, "corrections.json")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BundleError(f"{path}: its manifest is incomplete ({type(error).__name__}: {error})") from error
-    except (EventError, InventoryError) as error:
+    except (EventError, InventoryError, ModelError) as error:
         raise BundleError(f"{path}: {error}") from error
-    return Bundle(job, inventory, options, answer, members.get("event.xml", b""), manifest)
+    return Bundle(job, inventory, options, answer, members.get("event.xml", b""), manifest, earth_model, corrections)
+
+
+def _earth_model(path: str | Path, members: dict[str, bytes]) -> dict[str, Any]:
+    """The earth model. Raises ModelError; a name that is none of TauP's own would be taken for a file's."""
+    document = check_earth_model(_document(path, members, "earth_model.json"), "earth_model.json")
+    return taup_model(document["name"]) if document["kind"] == "taup" else document
 
 
 def _document(path: str | Path, members: dict[str, bytes], name: str) -> dict[str, Any]:

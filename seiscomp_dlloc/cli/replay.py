@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..bundle import Bundle
 
 DESCRIPTION = """\
-Locates once more what a bundle holds: waveforms, stations and settings of one answer, kept by the worker or the
+Locates once more what a bundle holds: waveforms, stations, earth and settings of one answer, kept by the worker or the
 module. Says whether the answer is the same, to the metre and the millisecond, or what differs.
 """
 

@@ -26,6 +26,14 @@ def write_corrections(path: str | Path, corrections: StationCorrections) -> None
     Raises :class:`~seiscomp_dlloc.errors.SettingError` where the file cannot be written,
     :class:`~seiscomp_dlloc.errors.ModelError` where a value is none that could be read again.
     """
+    write_atomically(path, corrections_json(corrections, str(path)))
+
+
+def corrections_json(corrections: StationCorrections, where: str = "station corrections") -> bytes:
+    """The file of ``corrections``, stations sorted by name.
+
+    Raises :class:`~seiscomp_dlloc.errors.ModelError` naming ``where`` and the value that could not be read again.
+    """
     stations = {}
     for station in sorted(corrections.stations, key=lambda s: s.station_id):
         delays = {"P": station.p, "S": station.s}
@@ -35,8 +43,8 @@ def write_corrections(path: str | Path, corrections: StationCorrections) -> None
             if delay is not None
         }
     document = {"format_version": FORMAT_VERSION, "earth_model": corrections.earth_model, "stations": stations}
-    _corrections(document, str(path))
-    write_atomically(path, (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    _corrections(document, where)
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def read_corrections(path: str | Path) -> StationCorrections:
@@ -44,12 +52,16 @@ def read_corrections(path: str | Path) -> StationCorrections:
 
     Raises :class:`~seiscomp_dlloc.errors.ModelError` naming the file and the station at fault.
     """
-    text = read_text(path, ModelError, _LIMIT_BYTES)
+    return parse_corrections(read_text(path, ModelError, _LIMIT_BYTES), str(path))
+
+
+def parse_corrections(text: str | bytes, where: str) -> StationCorrections:
+    """As :func:`read_corrections`, of a file's text; ``where`` it is from."""
     try:
         document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: is no valid JSON ({error}); write it again") from error
-    return _corrections(document, str(path))
+        raise ModelError(f"{where}: is no valid JSON ({error}); write it again") from error
+    return _corrections(document, where)
 
 
 def _refuse(constant: str) -> None:

@@ -44,7 +44,7 @@ def read_earth_model(source: str | Path) -> dict[str, Any]:
     """
     path = Path(source)
     if re.fullmatch(r"\w+", str(source)) and not path.exists():
-        return _of_taup(str(source))
+        return taup_model(str(source))
     lines = list(enumerate(read_text(path, ModelError).splitlines(), start=1))
     if path.suffix.lower() == ".tvel":
         layers = flattened_layers(_profile(str(path), lines[2:]))
@@ -57,8 +57,11 @@ def read_earth_model(source: str | Path) -> dict[str, Any]:
     return {"kind": "layers", "name": path.stem, "layers": layers}
 
 
-def _of_taup(name: str) -> dict[str, Any]:
-    """A model of TauP's by its name, found among ObsPy's files without loading ObsPy."""
+def taup_model(name: str) -> dict[str, Any]:
+    """``{"kind": "taup", "name"}`` of one of TauP's own models, found among ObsPy's files without loading ObsPy.
+
+    Raises :class:`~seiscomp_dlloc.errors.ModelError` naming those there are.
+    """
     spec = importlib.util.find_spec("obspy")
     folders = [Path(place) / "taup" / "data" for place in (spec.submodule_search_locations or [])] if spec else []
     known = sorted(file.stem for folder in folders for file in folder.glob("*.npz"))

@@ -1,0 +1,139 @@
+"""``dlloc corrections``, and ``dlloc locate`` with an earth model and corrections: what they write and refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tinymodels
+from scene import Scene, make_scene
+
+from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
+from seiscomp_dlloc.cli.main import main
+from seiscomp_dlloc.formats.corrections import read_corrections, write_corrections
+
+EARTH = "depth_km,vp_km_s,vs_km_s\n0,6.0,3.5\n"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Three events of a half-space, a model for any network, and one of this network (``fixed.onnx``)."""
+    made = make_scene(tmp_path_factory.mktemp("scene"))
+    (made.folder / "fixed.onnx").write_bytes(made.model.read_bytes())
+    made.model.write_bytes(tinymodels.any_network())
+    (made.folder / "local.csv").write_text(EARTH)
+    return made
+
+
+def learning(scene: Scene, target: Path, *more: str, **replaced: str | Path) -> list[str]:
+    """Arguments of ``dlloc corrections``."""
+    return ["corrections", *scene.arguments(**replaced)[1:], "-o", str(target), *more]
+
+
+def delays(path: Path, earth: str = "local", **by_station: float) -> Path:
+    """A file of corrections: seconds of P and S alike."""
+    stations = (StationDelay(f"XX.{code}", PhaseDelay(s, 9), PhaseDelay(s, 9)) for code, s in by_station.items())
+    write_corrections(path, StationCorrections(earth, tuple(stations)))
+    return path
+
+
+def places(text: str) -> list[tuple[float, float]]:
+    return [(event["latitude"], event["longitude"]) for event in map(json.loads, text.splitlines())]
+
+
+def test_what_each_station_is_late_by_is_learned_for_the_earth_model_that_was_given(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "learned.json"
+    assert main(learning(scene, target, "--earth-model", str(scene.folder / "local.csv"), "--rounds", "2")) == 0
+    said = capsys.readouterr()
+    assert "3 events used" in said.err
+    learned = read_corrections(target)
+    assert learned.earth_model == "local"
+    assert {station.station_id for station in learned.stations} <= {f"XX.A{i}" for i in range(4)}
+    for station in learned.stations:
+        assert station.station_id in said.out
+        # The seismograms are of the very half-space, wavelets peak within a tenth of a second
+        assert abs(station.p.delay_s) < 0.3
+
+
+def test_without_an_earth_model_they_belong_to_the_models_own(scene: Scene, tmp_path: Path):
+    target = tmp_path / "learned.json"
+    assert main(learning(scene, target, "--rounds", "1")) == 0
+    assert read_corrections(target).earth_model == "halfspace"
+    assert main(scene.arguments("--corrections", str(target))) == 0
+
+
+def test_an_earth_model_and_corrections_move_what_is_located(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    slow = tmp_path / "slow.csv"
+    slow.write_text("depth_km,vp_km_s,vs_km_s\n0,5.0,2.9\n")
+    runs = [
+        [],
+        ["--earth-model", str(scene.folder / "local.csv")],
+        ["--earth-model", str(slow)],
+        ["--earth-model", str(slow), "--corrections", str(delays(tmp_path / "c.json", "slow", A2=-0.8, A3=-1.0))],
+    ]
+    found = []
+    for options in runs:
+        assert main(scene.arguments("--json", *options)) in (0, 1)
+        found.append(places(capsys.readouterr().out))
+    assert found[0] == found[1], "the same velocities by another name"
+    assert found[2] != found[0]
+    assert found[3] not in (found[0], found[2])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--earth-model", "{folder}/none.csv"], ["none.csv", "no such file"]),
+        (["--earth-model", "iasp19"], ["iasp19", "iasp91"]),
+        (["--earth-model", "{folder}/events.xml"], ["events.xml"]),
+        (["--corrections", "{folder}/none.json"], ["none.json", "no such file"]),
+        (["--corrections", "{folder}/local.csv"], ["local.csv", "JSON"]),
+        (["--corrections", "{folder}/delays.json"], ["'local'", "'halfspace'"]),
+        (["--earth-model", "iasp91", "--corrections", "{folder}/delays.json"], ["'local'", "'iasp91'"]),
+    ],
+)
+def test_what_cannot_be_used_is_named_before_anything_is_written(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: list[str]
+):
+    delays(scene.folder / "delays.json", A1=0.1)
+    target = tmp_path / "out.xml"
+    assert main(scene.arguments(*(text.format(folder=scene.folder) for text in options), "-o", str(target))) == 2
+    said = capsys.readouterr()
+    assert all(word in said.err for word in words), said.err
+    assert not said.out
+    assert not target.exists()
+
+
+def test_a_model_of_one_network_takes_neither(scene: Scene, capsys: pytest.CaptureFixture[str]):
+    own = delays(scene.folder / "own.json", "layers", A1=0.1)
+    for options in (["--earth-model", "iasp91"], ["--corrections", str(own)]):
+        assert main(scene.arguments(*options, model=scene.folder / "fixed.onnx")) == 2
+        assert "model sample belongs to its own network and earth" in capsys.readouterr().err
+
+
+def test_corrections_are_learned_with_no_model_of_one_network(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "learned.json"
+    assert main(learning(scene, target, model=scene.folder / "fixed.onnx")) == 2
+    assert "sample belongs to one network" in capsys.readouterr().err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "words"),
+    [
+        ("nowhere/learned.json", [], "nowhere"),
+        ("learned.json", ["--earth-model", "none.csv"], "none.csv"),
+        ("learned.json", ["--model", "none.onnx"], "none.onnx"),
+    ],
+)
+def test_what_cannot_be_learned_from_or_written_to_is_named(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, more: list[str], words: str
+):
+    assert main(learning(scene, tmp_path / target, *more)) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / target).exists()
