@@ -11,12 +11,16 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+import tinymodels
 
 from seiscomp_dlloc import __version__
+from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.cli.main import build_parser, main
 from seiscomp_dlloc.errors import InstallError
+from seiscomp_dlloc.formats.corrections import write_corrections
 from seiscomp_dlloc.install import apply, interpreter
 from seiscomp_dlloc.install.blocks import keys_set, locator_lines, scolv_lines, with_block, without_block
+from seiscomp_dlloc.install.findings import OK, Finding
 from seiscomp_dlloc.install.light import PACKAGE, light_files
 from seiscomp_dlloc.install.manifest import NAME, Manifest
 from seiscomp_dlloc.install.pieces import pieces
@@ -316,6 +320,45 @@ def test_doctor_compares_the_inventory_with_the_passport(root: Path, worker: Pat
     main(["doctor", "--seiscomp-root", str(root), "--time", "2030-01-02"])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "needed: enough" in line]
     assert line.startswith("ok")
+
+
+def test_doctor_looks_at_the_earth_model_and_the_corrections(root: Path, worker: Path, tmp_path: Path, capsys) -> None:
+    anynet, earth, delays = tmp_path / "any.onnx", tmp_path / "local.csv", tmp_path / "delays.json"
+    anynet.write_bytes(tinymodels.any_network())
+    earth.write_text("depth_km,vp_km_s\n0,5.5\n")
+    corrections = StationCorrections("local", (StationDelay("XX.A", PhaseDelay(0.1)), StationDelay("XX.B")))
+    write_corrections(delays, corrections)
+    stations = PACKAGE / "data" / "demo" / "stations.xml"
+    profiles = {
+        "good": {"model": anynet, "earthModel": earth, "corrections": delays},
+        "earth": {"model": anynet, "earthModel": "ak135"},
+        "absent": {"model": anynet, "earthModel": tmp_path / "none.csv"},
+        "bad": {"model": anynet, "earthModel": earth, "corrections": earth},
+        "other": {"model": anynet, "earthModel": "iasp91", "corrections": delays},
+        "fixed": {"earthModel": "iasp91"},
+    }
+    lines = [f"profiles = {', '.join(profiles)}"]
+    for name, keys in profiles.items():
+        lines += [f'profile.{name}.{key} = "{value}"' for key, value in {**keys, "inventory": stations}.items()]
+    (root / "etc/dlloc.cfg").write_text("\n".join(lines) + "\n")
+    install(root, worker)
+    capsys.readouterr()
+    with mock.patch("seiscomp_dlloc.install.profilecheck._golden", return_value=Finding(OK, "model", "mocked")):
+        assert main(["doctor", "--seiscomp-root", str(root), "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    told = {name: next(row for row in findings if row["subject"] == f"profile {name}") for name in profiles}
+    assert {name: row["level"] for name, row in told.items()} == {
+        "good": "ok", "earth": "ok", "absent": "FAULT", "bad": "FAULT", "other": "FAULT", "fixed": "FAULT"
+    }  # fmt: skip
+    assert told["good"]["what"] == "earth model local, corrections of 2 stations"
+    assert told["earth"]["what"] == "earth model ak135, no corrections"
+    assert "none.csv: no such file" in told["absent"]["what"]
+    assert "profile.absent.earthModel" in told["absent"]["mend"]
+    assert "is no valid JSON" in told["bad"]["what"]
+    assert "profile.bad.corrections" in told["bad"]["mend"]
+    assert "'local'" in told["other"]["what"]
+    assert "oklahoma-fcn-slim belongs to its own network" in told["fixed"]["what"]
+    assert "there is no" not in str(findings), "the settings are known"
 
 
 def test_doctor_asks_for_waveforms(root: Path, worker: Path, capsys) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.settings.cfg import parse_cfg, read_cfg
-from seiscomp_dlloc.settings.layout import HostLayout, expand
+from seiscomp_dlloc.settings.layout import HostLayout, expand, local_config_folder
 from seiscomp_dlloc.settings.parameters import PARAMETERS
 from seiscomp_dlloc.settings.values import Profile, Settings, default_values, in_region
 
@@ -203,11 +203,14 @@ def test_profiles_have_what_their_lines_say_and_else_the_defaults():
         profile__a__maxDistance="150",
         profile__a__minPeak="0.5",
         profile__a__minStations="4",
+        profile__a__earthModel="ak135",
+        profile__a__corrections="@CONFIGDIR@/delays.json",
     )
     assert list(settings.profiles) == ["a", "b"]
     region = (33.0, -101.0, 38.0, -94.0)
+    delays = f"{local_config_folder()}/delays.json"
     assert settings.profiles["a"] == Profile(
-        "a", "/host/share/dlloc/m.onnx", "fdsnws:http://x/?a=1,2", "", region, 150.0, 0.5, 4
+        "a", "/host/share/dlloc/m.onnx", "fdsnws:http://x/?a=1,2", "", region, 150.0, 0.5, 4, "ak135", delays
     )
     assert settings.profiles["b"] == Profile("b")
 

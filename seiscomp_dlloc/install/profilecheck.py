@@ -1,4 +1,4 @@
-"""A profile in an installation: its model, inventory and waveforms, looked at as the worker will use them."""
+"""A profile in an installation: its model, earth, inventory and waveforms, looked at as the worker will use them."""
 
 import subprocess
 import time
@@ -10,10 +10,14 @@ from obspy import Inventory
 
 from .. import models
 from ..errors import DllocError, InstallError
+from ..formats.corrections import read_corrections
+from ..formats.earthmodels import read_earth_model
 from ..formats.inventory import read_inventory
-from ..model import read_passport
+from ..locate import Locator
+from ..model import load, read_passport
 from ..network import inventory_stations, network_report
 from ..settings.values import Profile, Settings
+from ..traveltimes import name_of
 from ..waveforms import open_source
 from ..waveforms.factory import is_recordstream
 from ..waveforms.recordstream import RecordstreamSource
@@ -34,6 +38,8 @@ def check_profile(profile: Profile, settings: Settings, host_works: bool, runs: 
         return
     if runs:
         yield _golden(subject, path, settings)
+    if profile.earth_model or profile.corrections:
+        yield _earth(profile, path)
     if not host_works and not profile.inventory:
         yield Finding(WARNING, subject, "inventory and waveforms are not looked at: the host's Python comes first")
         return
@@ -56,6 +62,23 @@ def check_profile(profile: Profile, settings: Settings, host_works: bool, runs: 
         yield Finding(NOTE, subject, line)
     if host_works or not is_recordstream(profile.waveforms):
         yield _waveforms(profile, settings, [station.id for station in inventory_stations(inventory, when)], when)
+
+
+def _earth(profile: Profile, path: Path) -> Finding:
+    """Whether the earth model and corrections can be read and go with each other and with the model."""
+    subject, prefix = f"profile {profile.name}", f"profile.{profile.name}"
+    mend = f"set {prefix}.earthModel to a model of TauP or a file that is one, or take it out"
+    try:
+        earth = read_earth_model(profile.earth_model) if profile.earth_model else None
+        mend = f"make the file with 'dlloc corrections', or take {prefix}.corrections out"
+        corrections = read_corrections(profile.corrections) if profile.corrections else None
+        mend = f"see {prefix}.model, {prefix}.earthModel and {prefix}.corrections"
+        # That they go together the locator knows
+        locator = Locator(load(path, "cpu", threads=1), Inventory(), None, earth, corrections)
+    except DllocError as error:
+        return Finding(FAULT, subject, str(error), mend)
+    told = "no corrections" if corrections is None else f"corrections of {len(corrections.stations)} stations"
+    return Finding(OK, subject, f"earth model {name_of(locator.earth_model)}, {told}")
 
 
 def _waveforms(profile: Profile, settings: Settings, stations: list[str], when: float) -> Finding:

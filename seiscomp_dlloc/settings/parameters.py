@@ -80,6 +80,19 @@ PARAMETERS: Tuple[Parameter, ...] = (
         "StationXML or SeisComP inventory. Not given: the host's inventory.",
     ),
     Parameter(
+        "profile.$name.earthModel",
+        "string",
+        "",
+        "Earth of a model for any network: a model of TauP (iasp91, ak135), or a file, CSV, .tvel or .nd. Not given: "
+        "the model's own.",
+    ),
+    Parameter(
+        "profile.$name.corrections",
+        "file",
+        "",
+        "Station corrections for a model for any network: what 'dlloc corrections' learned with the same earth model.",
+    ),
+    Parameter(
         "profile.$name.region",
         "list:double",
         "",

@@ -33,6 +33,8 @@ class Profile(NamedTuple):
     max_distance_km: Optional[float] = None
     min_peak: Optional[float] = None
     min_stations: Optional[int] = None
+    earth_model: str = ""
+    corrections: str = ""
 
 
 class TriggerSettings(NamedTuple):
@@ -263,6 +265,8 @@ class _Reader:
             self._optional(prefix + "maxDistance"),
             self._optional(prefix + "minPeak"),
             None if stations is None else int(stations),
+            self._file(prefix + "earthModel"),
+            self._file(prefix + "corrections"),
         )
 
     # One key

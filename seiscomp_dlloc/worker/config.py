@@ -11,6 +11,7 @@ class ProfileConfig:
     """What a job gets where it names nothing else. '' and None: not given.
 
     ``min_peak`` and ``min_stations``: a solution with less is not stood by, whatever the model allows.
+    ``earth_model``: a model of TauP or a file; ``corrections``: a file. Both for a model of any network alone.
     """
 
     name: str
@@ -20,6 +21,8 @@ class ProfileConfig:
     max_distance_km: float | None = None
     min_peak: float | None = None
     min_stations: int | None = None
+    earth_model: str = ""
+    corrections: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..locate import Job, Located
 from ..solution import Options
 from .config import WorkerConfig
 from .request import JobRequest
+from .stock import Earth
 
 _MOST_WAITING = 8
 
@@ -29,6 +30,7 @@ class Kept:
     job: Job
     inventory: Any
     options: Options
+    earth: Earth
     request: JobRequest
     reply: bytes
 
@@ -84,6 +86,6 @@ class Keeper:
         }
         bundle = make_bundle(
             kept.located, kept.job, kept.inventory, kept.options, kept.request.document, request,
-            self._config.to_json(), kept.reply, picture,
+            self._config.to_json(), kept.reply, picture, kept.earth.model, kept.earth.corrections,
         )  # fmt: skip
         self._store.keep(kept.public_id, bundle, picture)

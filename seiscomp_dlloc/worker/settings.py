@@ -57,4 +57,6 @@ def _profile(profile: Profile) -> ProfileConfig:
         profile.max_distance_km,
         profile.min_peak,
         profile.min_stations,
+        profile.earth_model,
+        profile.corrections,
     )

@@ -1,6 +1,7 @@
-"""What jobs share: warm models, inventories, locators, sources of waveforms. All of it bounded."""
+"""What jobs share: warm models, inventories, earth models, locators, sources of waveforms. All of it bounded."""
 
 import hashlib
+import json
 import logging
 import os
 import threading
@@ -14,7 +15,10 @@ from typing import Any, Generic, TypeVar
 from obspy import Inventory
 
 from .. import models
+from ..arrivals.corrections import StationCorrections
 from ..errors import DllocError, InventoryError, SettingError
+from ..formats.corrections import read_corrections
+from ..formats.earthmodels import read_earth_model
 from ..formats.inventory import read_inventory
 from ..locate import Locator
 from ..model import Model, load
@@ -29,7 +33,7 @@ from .config import ProfileConfig, WorkerConfig
 from .hostdata import HostData
 from .request import JobRequest
 
-_MODELS, _INVENTORIES, _LOCATORS, _SOURCES = 6, 6, 12, 8
+_MODELS, _INVENTORIES, _EARTHS, _LOCATORS, _SOURCES = 6, 6, 6, 12, 8
 _REOPEN_S = 600.0
 _LOOK_AGAIN_S = 2.0
 _NETWORK = ("fdsnws://", "fdsnwss://", "seedlink://")
@@ -74,6 +78,19 @@ class _Cache(Generic[Value]):
 
 
 @dataclass(frozen=True)
+class Earth:
+    """What a profile has in place of a model's own earth, as the locator takes it; None: not given."""
+
+    model: dict[str, Any] | None = None
+    corrections: StationCorrections | None = None
+
+    @property
+    def key(self) -> Any:
+        """The content."""
+        return json.dumps(self.model, sort_keys=True), self.corrections
+
+
+@dataclass(frozen=True)
 class Tools:
     """What one job works with."""
 
@@ -82,15 +99,18 @@ class Tools:
     locator: Locator
     inventory: Inventory
     opened: Opened
+    earth: Earth = Earth()
 
 
 class Stock:
-    """Models, inventories, locators and sources by what names them."""
+    """Models, inventories, earth models, locators and sources by what names them."""
 
     def __init__(self, config: WorkerConfig):
         self._config = config
         self._models: _Cache[Model] = _Cache(_MODELS)
         self._inventories: _Cache[Inventory] = _Cache(_INVENTORIES)
+        self._earths: _Cache[dict[str, Any]] = _Cache(_EARTHS)
+        self._corrections: _Cache[StationCorrections] = _Cache(_EARTHS)
         self._locators: _Cache[Locator] = _Cache(_LOCATORS)
         self._sources: _Cache[Opened] = _Cache(_SOURCES)
         self.host = HostData(config)
@@ -106,10 +126,10 @@ class Stock:
         self.host.keep_warm()
         for profile in self._config.profiles:
             try:
-                model = self.model(profile.model)
+                model, earth = self.model(profile.model), self._earth_of(profile)
                 if profile.inventory or is_recordstream(profile.waveforms) or self._config.recordstream:
                     inventory, key = self._inventory_of(profile.inventory, None, profile.waveforms)
-                    self._locator(model, inventory, key)
+                    self._locator(model, inventory, key, earth)
                     self._follow(profile, model, inventory, key)
                 if profile.waveforms:
                     self.source(profile.waveforms)
@@ -143,13 +163,18 @@ class Stock:
         self.host.close()
 
     def tools(self, request: JobRequest) -> Tools:
-        """What ``request`` needs. Raises InputErrors naming what is missing or wrong."""
+        """What ``request`` needs. Raises InputErrors naming what is missing or wrong.
+
+        A profile's earth model and corrections go with any model but one that the job names and that has its own.
+        """
         profile = self._profile(request.profile)
         model = self.model(request.model or profile.model)
         where = request.inventory or profile.inventory
         wanted = request.waveforms or profile.waveforms
         inventory, key = self._inventory_of(where, request.inventory_blob, wanted)
-        locator = self._locator(model, inventory, key)
+        own = request.model is not None and model.passport.fixed_network
+        earth = Earth() if own else self._earth_of(profile)
+        locator = self._locator(model, inventory, key, earth)
         if not (request.model or request.inventory or request.inventory_blob or request.waveforms):
             self._follow(profile, model, inventory, key)
         if request.fixed_depth_km is not None:
@@ -160,7 +185,7 @@ class Stock:
             if not wanted:
                 raise SettingError(f"no waveforms: set profile.{profile.name}.waveforms, or name them with the job")
             opened = self.source(wanted)
-        return Tools(profile, model, locator, inventory, opened)
+        return Tools(profile, model, locator, inventory, opened, earth)
 
     def model(self, name: str) -> Model:
         """The model of that name or path, the bundled default where ''; loaded again when its file changes."""
@@ -231,9 +256,20 @@ class Stock:
         self.host.follow(profile.name, profile.waveforms, key, [station.id for station in stations])
         self._followed[profile.name] = key, model.sha256
 
-    def _locator(self, model: Model, inventory: Inventory, key: Any) -> Locator:
+    def _earth_of(self, profile: ProfileConfig) -> Earth:
+        """The profile's earth model and corrections; read again when their files change."""
+        where, corrections = profile.earth_model, profile.corrections
+        return Earth(
+            self._earths.get((where, *_signature(Path(where))), lambda: read_earth_model(where)) if where else None,
+            self._corrections.get((corrections, *_signature(Path(corrections))), lambda: read_corrections(corrections))
+            if corrections
+            else None,
+        )
+
+    def _locator(self, model: Model, inventory: Inventory, key: Any, earth: Earth) -> Locator:
         return self._locators.get(
-            (model.sha256, id(model), key), lambda: Locator(model, inventory, Options(batch_size=1))
+            (model.sha256, id(model), key, earth.key),
+            lambda: Locator(model, inventory, Options(batch_size=1), earth.model, earth.corrections),
         )
 
 

@@ -143,7 +143,7 @@ class Workshop:
         """Have the answer's bundle written; where it will stand."""
         reply = blobs.get("scml", b"")
         name = request.bundle_id or _public_id(reply) or request.trigger.origin_id
-        kept = Kept(name, located, task, tools.inventory, tools.locator.options, request, reply)
+        kept = Kept(name, located, task, tools.inventory, tools.locator.options, tools.earth, request, reply)
         path = self.keeper.keep(kept)
         return str(path) if path else None
 
