@@ -1,5 +1,6 @@
 """Travel times of 1-D earth models, looked up in tables."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -37,6 +38,8 @@ class RadialArrivals:
         self._kept_bytes = kept_mib * 2**20
         self._lattices: dict[Extent, Lattice] = {}
         self._tables: OrderedDict[tuple[Extent, float], Table] = OrderedDict()
+        # Threads that share it wait for a table that one of them makes
+        self._lock = threading.Lock()
 
     def times(
         self, latitude: ArrayLike, longitude: ArrayLike, depth_km: ArrayLike, stations: Sequence[Station]
@@ -60,21 +63,23 @@ class RadialArrivals:
     def lattice(self, extent: Extent) -> Lattice:
         """The nodes of tables that cover ``extent``."""
         wanted = rounded_up(extent)
-        if wanted not in self._lattices:
-            self._lattices[wanted] = lattice_for(self._travel_times, wanted)
-        return self._lattices[wanted]
+        with self._lock:
+            if wanted not in self._lattices:
+                self._lattices[wanted] = lattice_for(self._travel_times, wanted)
+            return self._lattices[wanted]
 
     def table(self, lattice: Lattice, station: Station) -> Table:
         """The table of a station's elevation."""
         step = lattice.elevation_step_m
         elevation = round(station.elevation_m / step) * step
         key = (lattice.extent, elevation)
-        if key not in self._tables:
-            self._tables[key] = make_table(self._travel_times, lattice, elevation)
-        self._tables.move_to_end(key)
-        table = self._tables[key]
-        while len(self._tables) > 1 and sum(t.slowness.nbytes for t in self._tables.values()) > self._kept_bytes:
-            self._tables.popitem(last=False)
+        with self._lock:
+            if key not in self._tables:
+                self._tables[key] = make_table(self._travel_times, lattice, elevation)
+            self._tables.move_to_end(key)
+            table = self._tables[key]
+            while len(self._tables) > 1 and sum(t.slowness.nbytes for t in self._tables.values()) > self._kept_bytes:
+                self._tables.popitem(last=False)
         return table
 
 
@@ -88,8 +93,12 @@ class RadialLocal:
             np.array([s.latitude for s in stations], float), np.array([s.longitude for s in stations], float)
         )
         self._x, self._y = x.astype(np.float32), y.astype(np.float32)
-        self.lattice: Lattice | None = None
-        self._tables: list[Table] = []
+        self._covered: tuple[Lattice, list[Table]] | None = None
+
+    @property
+    def lattice(self) -> Lattice | None:
+        """The present one; None before anything was asked."""
+        return None if self._covered is None else self._covered[0]
 
     def times(self, x_km: ArrayLike, y_km: ArrayLike, z_km: ArrayLike) -> TimeArray:
         """See :meth:`~seiscomp_dlloc.arrivals.base.LocalArrivals.times`."""
@@ -97,27 +106,29 @@ class RadialLocal:
         out = empty_times(x.size, len(self._stations))
         if out.size == 0:
             return out
-        lattice = self._lattice_over(x, y, z)
+        lattice, tables = self._lattice_over(x, y, z)
         x32, y32 = x.astype(np.float32), y.astype(np.float32)
         for start in range(0, x.size, _CHUNK):
             part = slice(start, start + _CHUNK)
             rows, share = lattice.rows(z[part])
-            for j, (station, table) in enumerate(zip(self._stations, self._tables, strict=True)):
+            for j, (station, table) in enumerate(zip(self._stations, tables, strict=True)):
                 distance = np.sqrt((x32[part] - self._x[j]) ** 2 + (y32[part] - self._y[j]) ** 2)
                 look_up(table, station, distance, z[part], rows, share, out[part, j])
         return out
 
-    def _lattice_over(self, x: FloatArray, y: FloatArray, z: FloatArray) -> Lattice:
-        """The lattice that covers nodes; where the present one does not, it and the tables are made anew."""
+    def _lattice_over(self, x: FloatArray, y: FloatArray, z: FloatArray) -> tuple[Lattice, list[Table]]:
+        """The lattice that covers nodes, and its tables; where the present one does not, both are made anew."""
         # No node is farther from a station than from the corner of the nodes' box opposite to it
         away_x = np.maximum(x.max() - self._x, self._x - x.min())
         away_y = np.maximum(y.max() - self._y, self._y - y.min())
         wanted = _extent(float(np.hypot(away_x, away_y).max()), z)
-        if self.lattice is None or not self.lattice.extent.covers(wanted):
-            wanted = wanted if self.lattice is None else wanted.joined(self.lattice.extent)
-            self.lattice = self._arrivals.lattice(wanted)
-            self._tables = [self._arrivals.table(self.lattice, station) for station in self._stations]
-        return self.lattice
+        covered = self._covered
+        if covered is None or not covered[0].extent.covers(wanted):
+            wanted = wanted if covered is None else wanted.joined(covered[0].extent)
+            lattice = self._arrivals.lattice(wanted)
+            # Set together: threads that share it must not see the one without the other
+            covered = self._covered = lattice, [self._arrivals.table(lattice, station) for station in self._stations]
+        return covered
 
 
 def _extent(distance_km: float, z_km: FloatArray) -> Extent:

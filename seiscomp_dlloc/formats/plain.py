@@ -55,8 +55,8 @@ def _onset(onset: Onset) -> dict[str, Any]:
 def as_json(solution: Solution) -> dict[str, Any]:
     """One event as a JSON object; every key is always there, null where there is no value.
 
-    Lengths km, depth positive down from sea level, times ISO 8601 UTC, covariance (east, north, down) in km2. ``onsets``
-    are those that the model sees at stations where the solution predicts them; empty where a model tells none.
+    Lengths km, depth positive down from sea level, times ISO 8601 UTC, covariance (east, north, down) in km2.
+    ``onsets`` are those that the model sees at stations where the solution predicts them; empty where it tells none.
     """
     h, m = solution.hypocenter, solution.magnitude
     major, minor = ellipse_km(h) if h else (math.nan, math.nan)

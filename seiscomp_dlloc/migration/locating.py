@@ -1,5 +1,6 @@
 """One event located by migration: the model's evidence, the network's travel times, the search."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -67,6 +68,8 @@ class Migrator:
     def __init__(self, arrivals: ArrivalTimes):
         self._arrivals = arrivals
         self._searches: OrderedDict[tuple[Any, ...], tuple[LocalFrame, Search]] = OrderedDict()
+        # The worker's threads share a locator
+        self._lock = threading.Lock()
 
     def locate(
         self,
@@ -104,15 +107,19 @@ class Migrator:
         self, stations: tuple[Station, ...], passport: Passport, step_s: float, fixed_depth_km: float | None
     ) -> tuple[LocalFrame, Search]:
         key = (stations, step_s, fixed_depth_km, passport.name, passport.version)
-        if key not in self._searches:
+        with self._lock:
+            found = self._searches.get(key)
+        if found is None:
             frame, places, heights = local_places(stations)
             box = box_of(places, heights, passport.head, fixed_depth_km)
             local = self._arrivals.local(frame, stations)
-            self._searches[key] = frame, Search(box, local.times, plan_of(passport, step_s), step_s)
+            found = frame, Search(box, local.times, plan_of(passport, step_s), step_s)
+        with self._lock:
+            self._searches[key] = found
+            self._searches.move_to_end(key)
             while len(self._searches) > _KEPT:
                 self._searches.popitem(last=False)
-        self._searches.move_to_end(key)
-        return self._searches[key]
+        return found
 
 
 def box_of(
