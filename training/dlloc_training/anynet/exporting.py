@@ -168,6 +168,13 @@ def export(path: Path, evidence: nn.Module, about: About) -> None:
     )
 
 
+SMOOTH_STEPS = 3.0
+"""By how many steps the trained network's evidence is widened: an earth model is wrong by more than the network is.
+
+Of 0 to 3 the best on recorded training events of Oklahoma and Newberry (mean epicentre errors 1.05 to 0.74 and 0.59 to
+0.55 km).
+"""
+
 UNCALIBRATED = {"peak_threshold": 0.0, "covariance_scale": 1.0}
 
 
@@ -189,7 +196,7 @@ def anynet(
             "parameters": weights,
         },
         calibration=calibration.get("calibration", UNCALIBRATED),
-        head=calibration.get("head", {}),
+        head={"smooth_steps": SMOOTH_STEPS, **calibration.get("head", {})},
         skill=skill,
     )
     return network, about
