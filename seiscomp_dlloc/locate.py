@@ -182,7 +182,7 @@ class Locator:
         if self.passport.fixed_network and (earth_model is not None or corrections is not None):
             raise SettingError(
                 f"earth model, corrections: model {self.passport.name} belongs to its own network and earth; only "
-                "models of any network take others"
+                "models of any network take others, as anynet"
             )
         self.earth_model = earth_model or self.passport.earth_model
         self.travel_times = from_passport(self.earth_model)

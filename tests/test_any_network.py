@@ -206,10 +206,20 @@ def test_a_part_of_the_graph_runs_alone():
         model.run({"waveforms": waveforms, "mask": waveforms})
 
 
+def test_an_earth_of_ones_own_is_for_a_model_of_any_network(tmp_path):
+    """The demonstration's stations have a model of their own, which takes no other earth."""
+    from seiscomp_dlloc.cli.run import Run, Settings
+
+    inputs = DATA / "triggers.xml", str(DATA / "waveforms.mseed"), DATA / "stations.xml"
+    assert Run(Settings(*inputs)).model.passport.name == "oklahoma-fcn-slim"
+    if models.ANY in ANY:
+        assert Run(Settings(*inputs, earth_model="iasp91")).model.passport.name == models.ANY
+
+
 def test_the_command_line_says_what_the_model_is_and_locates(tmp_path, capsys):
     assert main(["model", "show", "migration"]) == 0
     shown = capsys.readouterr().out
-    assert "any network, at least 4 of them" in shown
+    assert "any network, at least 4 stations" in shown
     assert "up to 20 km: 5-20 Hz" in shown
     assert "migration: places up to 50 %" in shown
     earth = tmp_path / "crust.csv"

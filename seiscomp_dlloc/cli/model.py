@@ -99,7 +99,7 @@ def describe(passport: "Passport", path: Path) -> str:
         ("file", str(path)),
         ("about", passport.raw.get("description", "")),
         ("content SHA-256", passport.content_sha256),
-        ("network", f"{_network(passport)}, at least {passport.min_stations} of them"),
+        ("network", f"{_network(passport)}, at least {passport.min_stations} stations"),
         ("region", f"latitude {_span(region.latitude, 'deg')}, longitude {_span(region.longitude, 'deg')}"),
         ("depth", _span(region.depth_km, "km below sea level")),
         ("magnitude", _span(region.magnitude, "") if region.magnitude else "not stated"),

@@ -24,6 +24,7 @@ from ..formats.scml import VERSIONS, write_scml
 from ..formats.triggers import TriggerFile, read_triggers
 from ..locate import Job, Located, Locator, required_window
 from ..model import Model, load
+from ..models import ANY
 from ..network import inventory_stations, stations_to_fetch
 from ..records import Hypocenter, Solution, Trigger
 from ..solution import Options
@@ -88,7 +89,10 @@ class Run:
             raise EventFileError(f"no event can be located: {reasons}")
         self.inventory: Inventory = read_inventory(settings.inventory)
         times = [trigger.time for trigger in self.triggers.triggers]
-        path = choose_model(settings.model, self.inventory, (min(times), max(times)))
+        # An earth or corrections of one's own are for a model of any network
+        own = settings.earth_model is not None or settings.corrections is not None
+        wanted = settings.model or (ANY if own else None)
+        path = choose_model(wanted, self.inventory, (min(times), max(times)))
         self.model: Model = load(path, settings.provider, settings.require_gpu, settings.threads)
         self._check_depth()
         self.source: WaveformSource = open_source(settings.waveforms)
