@@ -176,6 +176,16 @@ def test_onsets_are_told_where_they_are_with_residual_and_probability() -> None:
     assert found[3].probability == 0.5
 
 
+def test_an_onset_that_lies_beyond_the_reach_is_not_told() -> None:
+    network = Network(3)
+    evidence = network.evidence(0.0, 0.0, 5.0, 3.0, width=4.0)
+    at = (network.arrivals(np.zeros(1), np.zeros(1), np.array([5.0]))[0] + 3.0) / STEP_S
+    value, place = best_near(evidence, at - 12.0, 10)
+    assert np.all(value > 1.0)
+    assert np.all(np.isnan(place))
+    assert onsets_of(value, place, at - 12.0, ("A.1", "A.2", "A.3"), 0.0, STEP_S) == ()
+
+
 def test_the_image_stands_where_the_grid_is() -> None:
     from seiscomp_dlloc.geometry import LocalFrame
 

@@ -44,7 +44,8 @@ def moments(axes: Axes, share: FloatArray) -> tuple[FloatArray, FloatArray]:
 def best_near(evidence: NDArray[np.float32], steps: FloatArray, reach: int) -> tuple[FloatArray, FloatArray]:
     """The largest evidence within ``reach`` steps of each of ``steps`` (station, 2), and where it is, in steps.
 
-    Both (station, 2), refined by a parabola; NaN where the record does not hold that time or there is none.
+    Both (station, 2), places refined by a parabola. NaN where the record does not hold that time or there is none; the
+    place is NaN too where the evidence goes on rising beyond the reach: it belongs to something else.
     """
     value, place = np.full(steps.shape, np.nan), np.full(steps.shape, np.nan)
     times = evidence.shape[-1]
@@ -59,7 +60,9 @@ def best_near(evidence: NDArray[np.float32], steps: FloatArray, reach: int) -> t
         if 0 < best < times - 1:
             left, middle, right = trace[best - 1 : best + 2]
             curvature = left - 2.0 * middle + right
-            if curvature < 0.0 and middle >= max(left, right):
+            if middle < max(left, right):
+                place[station, phase] = np.nan
+            elif curvature < 0.0:
                 place[station, phase] += 0.5 * (left - right) / curvature
     return value, place
 
@@ -82,7 +85,7 @@ def onsets_of(
     found = []
     for station, name in enumerate(names):
         for k, phase in enumerate(PHASES):
-            if np.isfinite(value[station, k]):
+            if np.isfinite(place[station, k]):
                 time = float(place[station, k]) * step_s
                 chance = float(1.0 / (1.0 + np.exp(-value[station, k])))
                 residual = time - float(predicted[station, k]) * step_s
