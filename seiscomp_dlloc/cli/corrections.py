@@ -10,15 +10,16 @@ from .commands import add_command
 DESCRIPTION = """\
 Learns station corrections from past events: what the ground beneath each station, and whatever else the earth model
 does not hold, makes P and S late by. The events are located with a model for any network, the onsets it sees are
-compared with those predicted, and the medians become corrections, with which the events are located again. Nobody needs
-to have picked or located them: the triggers say when, as for `dlloc locate`.
+compared with those predicted, and the medians become corrections; with --rounds, the events are located again with
+these, and so on. Nobody needs to have picked or located them: the triggers say when, as for `dlloc locate`.
 """
 
 EPILOG = """\
 output:
   -o FILE       JSON: seconds added to the predicted P and S of each station, from how many events, and their scatter;
                 for `dlloc locate --corrections FILE` with the same earth model
-  stdout        the corrections as a table, and how well onsets agree before and after
+  stdout        the corrections as a table
+  stderr        how many events were used, and how far their onsets were from the predicted times, round by round
 
 exit status:
   0   corrections were written
@@ -38,7 +39,7 @@ def register(subparsers: Any) -> None:
     add_inputs(parser, "a model for any network: bundled name or .onnx file (default: anynet)")
     parser.add_argument("-o", "--output", type=nonempty, required=True, metavar="FILE", help="write the corrections")
     parser.add_argument(
-        "--rounds", type=count, default=3, metavar="N", help="how often the events are located (default: 3)"
+        "--rounds", type=count, default=1, metavar="N", help="how often the events are located (default: 1)"
     )
     parser.add_argument(
         "--progress", action=argparse.BooleanOptionalAction, help="progress bar on stderr (default: on a terminal)"

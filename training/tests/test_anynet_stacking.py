@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from dlloc_training.anynet.stacking import best_of, stack
+from dlloc_training.anynet.stacking import stack
 
 ORIGINS = torch.arange(0, 14, 3)
 
@@ -80,10 +80,3 @@ def test_the_gradient_is_the_share_that_each_value_had():
     wanted[0, 0, [4, 5, 6, 7]] = torch.tensor([0.75, 0.25, 0.75, 0.25], dtype=torch.float64)
     wanted[2, 1, [18, 19]] = 0.5  # the later origin time has it outside of the window
     torch.testing.assert_close(evidence.grad, wanted)
-
-
-def test_a_stack_looks_for_the_best_within_reach_where_nodes_are_far_apart():
-    evidence = torch.zeros(1, 1, 9)
-    evidence[0, 0, 4], evidence[0, 0, 8] = 2.0, 1.0
-    assert best_of(evidence, 2)[0, 0].tolist() == [0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0]
-    assert best_of(evidence, 0) is evidence

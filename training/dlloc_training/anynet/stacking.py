@@ -38,8 +38,3 @@ def stack(evidence: torch.Tensor, travel_times: torch.Tensor, origins: torch.Ten
     before = torch.matmul((weight * (1.0 - share))[:, None], table.index_select(0, index.flatten()).reshape(shape))
     after = torch.matmul((weight * share)[:, None], table.index_select(0, index.flatten() + 1).reshape(shape))
     return (before + after)[:, 0]
-
-
-def best_of(evidence: torch.Tensor, reach: int) -> torch.Tensor:
-    """The largest evidence within ``reach`` steps of each time: for nodes so far apart that none hits the onset."""
-    return functional.max_pool1d(evidence, 2 * reach + 1, 1, reach) if reach else evidence
