@@ -360,7 +360,6 @@ class Locator:
             return Located(solution, self.travel_times, case.stations, case.conditioned)
         return Located(solution, self.travel_times, case.stations, case.conditioned, estimate.image)
 
-
     @property
     def _migrates(self) -> bool:
         """Whether the model's steps alternate with a search, event by event."""
