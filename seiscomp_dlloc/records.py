@@ -203,7 +203,8 @@ class Onset:
     """An onset that the model itself sees at a station where the solution predicts one.
 
     ``time`` POSIX s; ``probability`` that the station recorded ``phase`` there rather than nothing; ``residual_s``:
-    the onset minus the predicted time.
+    the onset minus the predicted time. ``distance_km`` and ``azimuth_deg`` of the station seen from the epicentre, NaN
+    where nobody has said; ``channel``: NET.STA.LOC.CHA that shows the phase best, '' where it is not known.
     """
 
     station_id: str
@@ -211,6 +212,9 @@ class Onset:
     time: float
     probability: float
     residual_s: float
+    distance_km: float = float("nan")
+    azimuth_deg: float = float("nan")
+    channel: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from .channels import ChannelIndex
 from .heads import Estimate
 from .magnitude import ResponseTable, has_response, local_magnitude, some_names
 from .network import azimuthal_gap
+from .onsets import completed
 from .passport import Passport
 from .predict import Predictions, SeenPick, location_variance, predict
 from .records import (
@@ -120,7 +121,7 @@ class Solver:
             secondary_peaks=estimate.secondary_peaks,
             abstention=abstention,
             arrivals=_arrivals(seen, pick_network, weights, time),
-            onsets=estimate.onsets,
+            onsets=completed(estimate.onsets, network, case.stream, case.dropped, self._index),
             used_stations=case.input.used,
             azimuthal_gap_deg=azimuthal_gap(network.azimuth_deg[used]),
             min_distance_km=float(distances.min()) if distances.size else None,

@@ -17,6 +17,7 @@ from seiscomp_dlloc.records import (
     Hypocenter,
     Magnitude,
     ModelIdentity,
+    Onset,
     Pick,
     Solution,
     StationMagnitude,
@@ -67,6 +68,21 @@ def solution(**changes: Any) -> Solution:
         notes=("filter warm-up left out",),
     )
     return replace(base, **changes)
+
+
+ONSETS = (
+    Onset("XX.S01", "P", T0 + 3.0, 0.9, 0.02, 20.0, 30.0, "XX.S01.00.HHZ"),
+    Onset("XX.S01", "S", T0 + 5.5, 0.75, -0.1, 20.0, 30.0, "XX.S01.00.HHN"),
+    Onset("XX.S02", "P", T0 + 4.25, 0.5, 0.3, 30.0, 60.0),
+    Onset("XX.S03", "P", T0 + 6.0, 0.49, 0.1, 40.0, 90.0, "XX.S03..HHZ"),
+    Onset("XX.S03", "S", T0 + 9.0, 0.8, float("nan"), 40.0, 90.0),
+)
+
+
+def seen(**changes: Any) -> Solution:
+    """A migration's solution: the trigger's picks have no weight in it."""
+    base = solution(onsets=ONSETS)
+    return replace(base, arrivals=tuple(replace(a, weight=0.0) for a in base.arrivals), **changes)
 
 
 def refusal(**changes: Any) -> Solution:

@@ -18,7 +18,8 @@ PREPROCESSING = {
 }  # fmt: skip
 INPUTS = {"tensor", "snapshots", "representations"}
 ANSWERS = {
-    "decode", "heads", "traveltimes", "arrivals", "predict", "network", "origintime", "magnitude", "trust", "solution"
+    "decode", "heads", "traveltimes", "arrivals", "predict", "network", "onsets", "origintime", "magnitude", "trust",
+    "solution"
 }  # fmt: skip
 CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "migration", "locate"}
 EDGES = {"waveforms", "formats"}
@@ -44,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "predict": CONTRACTS | {"traveltimes"},
     "arrivals": CONTRACTS | {"traveltimes"},
     "network": CONTRACTS,
+    "onsets": CONTRACTS | {"channels", "predict"},
     "decode": CONTRACTS,
     "heads": CONTRACTS | {"decode"},
     "trust": CONTRACTS | {"decode"},

@@ -36,7 +36,8 @@ output:
                 depth positive down from sea level, ISO 8601 times, null where there is no value)
   stderr        the progress bar, the summary, warnings and errors
   -o FILE       QuakeML 1.2, or SCML with --format scml. Every event keeps the publicID that it answers; nothing is
-                written before all events are through
+                written before all events are through. A model for any network adds the onsets that it sees with a
+                probability of 0.5 and more as automatic picks, with arrivals of its origin
   --plot DIR    one PNG per located event: record section with predicted P and S, network, location image in plan
                 and in two depth sections, trigger and solution
 
@@ -151,6 +152,11 @@ def register(subparsers: Any) -> None:
         choices=("0.12", "0.13", "0.14"),
         help="version of SCML (default: that of --events, else 0.13)",
     )
+    output.add_argument(
+        "--no-own-picks",
+        action="store_true",
+        help="leave out of FILE the picks of P and S that a model for any network makes itself",
+    )
     output.add_argument("--json", action="store_true", help="one JSON object per line and event instead of the table")
     output.add_argument("--plot", type=nonempty, metavar="DIR", help="one picture per located event, into DIR")
     output.add_argument(
@@ -193,6 +199,7 @@ def run(arguments: argparse.Namespace) -> int:
         output=Path(arguments.output) if arguments.output else None,
         format=arguments.format,
         scml_version=arguments.scml_version,
+        own_picks=not arguments.no_own_picks,
         as_json=arguments.json,
         plot=Path(arguments.plot) if arguments.plot else None,
     )

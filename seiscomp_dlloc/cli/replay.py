@@ -142,4 +142,4 @@ def _document(solution: Any, kind: str) -> bytes:
     from ..formats.quakeml import write_quakeml
     from ..formats.scml import write_scml
 
-    return write_quakeml([solution]) if kind == "quakeml" else write_scml([solution], "0.13")
+    return write_quakeml([solution], own=True) if kind == "quakeml" else write_scml([solution], "0.13", own=True)

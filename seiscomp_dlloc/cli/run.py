@@ -50,8 +50,8 @@ _MOST_WARNINGS = 10
 class Settings:
     """What the user asked for. ``threads`` 0 leaves the number to onnxruntime; ``progress`` None asks the terminal.
 
-    ``truths``: publicID -> true hypocentre; where there are any, the seismograms are theoretical and every picture
-    says so.
+    ``own_picks``: onsets that the model sees are written to the file as picks. ``truths``: publicID -> true hypocentre;
+    where there are any, the seismograms are theoretical and every picture says so.
     """
 
     events: Path
@@ -64,6 +64,7 @@ class Settings:
     output: Path | None = None
     format: str = "quakeml"
     scml_version: str | None = None
+    own_picks: bool = True
     provider: str = "auto"
     require_gpu: bool = False
     threads: int = 0
@@ -209,6 +210,7 @@ class Run:
     def _document(self) -> bytes:
         labels = Labels(version=__version__)
         if self.settings.format == "quakeml":
-            return write_quakeml(self.solutions, labels)
+            return write_quakeml(self.solutions, labels, own=self.settings.own_picks)
         own = self.triggers.version if self.triggers.kind == "scml" and self.triggers.version in VERSIONS else ""
-        return write_scml(self.solutions, self.settings.scml_version or own or DEFAULT_SCML, labels)
+        version = self.settings.scml_version or own or DEFAULT_SCML
+        return write_scml(self.solutions, version, labels, own=self.settings.own_picks)

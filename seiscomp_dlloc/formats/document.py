@@ -6,14 +6,14 @@ writers turn them into those of their format.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lxml import etree
 
 from .. import __version__
-from ..records import Hypocenter, Pick, Solution
+from ..records import Arrival, Hypocenter, Pick, Solution
 from ..units import km_to_degrees, km_to_m
 from .uncertainty import CONFIDENCE_PERCENT, ellipse, ellipsoid
 
@@ -61,13 +61,17 @@ def hypocenter_of(solution: Solution) -> Hypocenter | None:
     return h
 
 
-def quality_of(solution: Solution) -> Quality:
-    """Quality of the solution's origin; the standard error is the weighted root mean square of the residuals."""
-    used = [a for a in solution.arrivals if a.weight > 0 and math.isfinite(a.residual_s)]
+def quality_of(solution: Solution, arrivals: Iterable[Arrival] | None = None) -> Quality:
+    """Quality of the solution's origin with the ``arrivals`` that are written, those of the trigger's picks where None.
+
+    The standard error is the weighted root mean square of the residuals.
+    """
+    written = solution.arrivals if arrivals is None else tuple(arrivals)
+    used = [a for a in written if a.weight > 0 and math.isfinite(a.residual_s)]
     total = sum(a.weight for a in used)
     rms = math.sqrt(sum(a.weight * a.residual_s**2 for a in used) / total) if used else None
     return Quality(
-        len(solution.arrivals),
+        len(written),
         len(used),
         len(solution.used_stations),
         rms,
@@ -181,9 +185,9 @@ def put_time(parent: etree._Element, tag: str, time: float, uncertainty_s: float
         put(element, "uncertainty", float(uncertainty_s))
 
 
-def put_quality(origin: etree._Element, solution: Solution) -> None:
+def put_quality(origin: etree._Element, solution: Solution, arrivals: Iterable[Arrival] | None = None) -> None:
     """Append the quality of an origin; both formats have the same fields, distances in degrees."""
-    quality = quality_of(solution)
+    quality = quality_of(solution, arrivals)
     element = open_element(origin, "quality")
     put(element, "associatedPhaseCount", quality.associated_phases)
     put(element, "usedPhaseCount", quality.used_phases)

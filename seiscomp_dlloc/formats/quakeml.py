@@ -1,10 +1,10 @@
 """Solutions to QuakeML 1.2: degrees, metres, seconds; epicentral distances in degrees."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lxml import etree
 
-from ..records import Hypocenter, Magnitude, Solution, StationMagnitude
+from ..records import Arrival, Hypocenter, Magnitude, Pick, Solution, StationMagnitude
 from ..units import east_km_to_degrees, km_to_degrees, km_to_m, north_km_to_degrees
 from .document import (
     Labels,
@@ -23,6 +23,7 @@ from .document import (
     split_channel,
 )
 from .identifiers import FreshIds, local_smi, to_smi
+from .ownpicks import PROBABILITY, OwnPick, arrivals_of, own_picks
 from .uncertainty import sigma
 
 NAMESPACE = "http://quakeml.org/xmlns/quakeml/1.2"
@@ -32,13 +33,15 @@ BED_NAMESPACE = "http://quakeml.org/xmlns/bed/1.2"
 _AUTHOR, _AGENCY, _VERSION, _TYPE, _CODE = 128, 64, 64, 32, 8
 
 
-def write_quakeml(solutions: Iterable[Solution], labels: Labels | None = None) -> bytes:
+def write_quakeml(solutions: Iterable[Solution], labels: Labels | None = None, own: bool = False) -> bytes:
     """A QuakeML 1.2 document of ``solutions``, one event each, valid against the schema.
 
     Each event keeps the publicID of the event, or else the origin, that it answers
     (:func:`~seiscomp_dlloc.formats.identifiers.to_smi`); the trigger's picks are copied into it. A solution without
     hypocentre gives an event with comments and no origin. evaluationStatus is ``preliminary`` (or ``labels.status``)
-    where the solution is accepted, ``rejected`` where the locator abstains.
+    where the solution is accepted, ``rejected`` where the locator abstains. ``own``: the onsets that the model sees
+    become picks and arrivals beside the trigger's (:mod:`~seiscomp_dlloc.formats.ownpicks`), and the origin's quality
+    counts them.
 
     Uncertainties of latitude, longitude, depth and time are one standard deviation; the ellipse and the ellipsoid
     enclose 68.27 % (:mod:`~seiscomp_dlloc.formats.uncertainty`), and confidenceLevel says so.
@@ -50,13 +53,20 @@ def write_quakeml(solutions: Iterable[Solution], labels: Labels | None = None) -
     parameters.set("publicID", local_smi(ids.new("EventParameters")))
     created = creation_time(labels)
     for solution in solutions:
-        _event(parameters, solution, labels, ids, created)
+        _event(parameters, solution, own_picks(solution) if own else (), labels, ids, created)
     _creation_info(parameters, labels, created)
     document: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return document
 
 
-def _event(parent: etree._Element, solution: Solution, labels: Labels, ids: FreshIds, created: str) -> None:
+def _event(
+    parent: etree._Element,
+    solution: Solution,
+    own: tuple[OwnPick, ...],
+    labels: Labels,
+    ids: FreshIds,
+    created: str,
+) -> None:
     event = open_element(parent, "event", publicID=to_smi(solution.trigger.public_id))
     hypocenter = hypocenter_of(solution)
     origin_id = local_smi(ids.new("Origin")) if hypocenter else ""
@@ -68,22 +78,37 @@ def _event(parent: etree._Element, solution: Solution, labels: Labels, ids: Fres
     if hypocenter is None:
         _comments(event, solution)
     for pick in picks_of(solution):
-        element = open_element(event, "pick", publicID=to_smi(pick.public_id))
-        put_time(element, "time", pick.time)
-        put_waveform_id(
-            element, pick.network[:_CODE], pick.station[:_CODE], pick.location[:_CODE], pick.channel[:_CODE]
-        )
-        put(element, "phaseHint", pick.phase)
+        _pick(event, pick)
     if hypocenter is not None:
-        _origin(event, solution, hypocenter, origin_id, labels, ids, created)
+        for item in own:
+            _own_pick(event, solution, item, labels, created)
+        _origin(event, solution, hypocenter, arrivals_of(solution, own), origin_id, labels, ids, created)
     if solution.magnitude:
         _magnitude(event, solution, solution.magnitude, magnitude_id, origin_id, labels, ids, created)
+
+
+def _pick(event: etree._Element, pick: Pick) -> etree._Element:
+    element = open_element(event, "pick", publicID=to_smi(pick.public_id))
+    put_time(element, "time", pick.time)
+    put_waveform_id(element, pick.network[:_CODE], pick.station[:_CODE], pick.location[:_CODE], pick.channel[:_CODE])
+    put(element, "phaseHint", pick.phase)
+    return element
+
+
+def _own_pick(event: etree._Element, solution: Solution, own: OwnPick, labels: Labels, created: str) -> None:
+    element = _pick(event, own.pick)
+    put(element, "methodID", local_smi(solution.model.label))
+    put(element, "evaluationMode", "automatic")
+    put(element, "evaluationStatus", "" if solution.accepted else "rejected")
+    put(open_element(element, "comment", id=local_smi(PROBABILITY)), "text", f"{own.probability:.4f}")
+    _creation_info(element, labels, created)
 
 
 def _origin(
     parent: etree._Element,
     solution: Solution,
     hypocenter: Hypocenter,
+    arrivals: Sequence[Arrival],
     origin_id: str,
     labels: Labels,
     ids: FreshIds,
@@ -103,10 +128,10 @@ def _origin(
     put(origin, "earthModelID", local_smi(labels.earth_model_id or solution.model.label))
     put(origin, "type", "hypocenter")
     put_uncertainty(origin, "originUncertainty", hypocenter, km_to_m)
-    put_quality(origin, solution)
+    put_quality(origin, solution, arrivals)
     _evaluation(origin, solution, labels)
     _comments(origin, solution)
-    for arrival in solution.arrivals:
+    for arrival in arrivals:
         element = open_element(origin, "arrival", publicID=local_smi(ids.new("Arrival")))
         put(element, "pickID", to_smi(arrival.pick.public_id))
         open_element(element, "phase").text = arrival.phase

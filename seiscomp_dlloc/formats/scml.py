@@ -5,12 +5,12 @@ the axes of the confidence ellipsoid are metres although the horizontal ellipse 
 stationCount into its own summary, so none is ever written; the elements of an object have a fixed order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lxml import etree
 
 from ..errors import EventError, SettingError
-from ..records import Hypocenter, Pick, Solution, StationMagnitude
+from ..records import Arrival, Hypocenter, Pick, Solution, StationMagnitude
 from ..units import km_to_degrees
 from .document import (
     Labels,
@@ -29,6 +29,7 @@ from .document import (
     split_channel,
 )
 from .identifiers import FreshIds, from_smi
+from .ownpicks import PROBABILITY, OwnPick, arrivals_of, own_picks
 from .uncertainty import sigma
 from .xmlinput import SCML_VERSIONS
 
@@ -46,7 +47,11 @@ def namespace_of(version: str) -> str:
 
 
 def write_scml(
-    solutions: Iterable[Solution], version: str = "0.14", labels: Labels | None = None, prefer: bool = False
+    solutions: Iterable[Solution],
+    version: str = "0.14",
+    labels: Labels | None = None,
+    prefer: bool = False,
+    own: bool = False,
 ) -> bytes:
     """An SCML document (EventParameters) of ``solutions``, valid against the schema of ``version``.
 
@@ -54,7 +59,7 @@ def write_scml(
     to the new origin; the trigger's picks are copied. Without hypocentre the event holds comments only.
     ``preferredOriginID`` is written only where ``prefer`` says so: an import of the document must not take an event
     away from the conventional origin. evaluationStatus is ``reported`` (or ``labels.status``) where the solution is
-    accepted, ``rejected`` where the locator abstains. Uncertainties as in
+    accepted, ``rejected`` where the locator abstains. Uncertainties, and ``own``, as in
     :func:`~seiscomp_dlloc.formats.quakeml.write_quakeml`.
 
     Raises :class:`~seiscomp_dlloc.errors.SettingError` for a version that is not in :data:`VERSIONS`.
@@ -86,7 +91,11 @@ def write_scml(
             if magnitude
             else []
         )
-        _fill_origin(origin, solution, hypocenter, labels, ids, created, amplitude_ids, version)
+        ours = own_picks(solution) if own else ()
+        for item in ours:
+            _own_pick(parameters, solution, item, labels, created)
+        arrivals = arrivals_of(solution, ours)
+        _fill_origin(origin, solution, hypocenter, arrivals, labels, ids, created, amplitude_ids, version)
         if prefer and solution.accepted:
             put(event, "preferredOriginID", origin.get("publicID"))
         put(event, "originReference", origin.get("publicID"))
@@ -116,7 +125,8 @@ def write_origin_reply(
     ids = FreshIds(labels.token)
     root = _root(version, namespace_of(version) if namespace is None else namespace)
     origin = open_element(root, "Origin", publicID=ids.new("Origin"))
-    _fill_origin(origin, solution, hypocenter, labels, ids, creation_time(labels), (), version)
+    created = creation_time(labels)
+    _fill_origin(origin, solution, hypocenter, solution.arrivals, labels, ids, created, (), version)
     return _serialise(root)
 
 
@@ -131,11 +141,23 @@ def _serialise(root: etree._Element) -> bytes:
     return document
 
 
-def _pick(parameters: etree._Element, pick: Pick) -> None:
+def _pick(parameters: etree._Element, pick: Pick, method: str = "") -> etree._Element:
     element = open_element(parameters, "pick", publicID=from_smi(pick.public_id))
     put_time(element, "time", pick.time)
     put_waveform_id(element, pick.network, pick.station, pick.location, pick.channel)
+    put(element, "methodID", method)
     put(element, "phaseHint", pick.phase)
+    return element
+
+
+def _own_pick(parameters: etree._Element, solution: Solution, own: OwnPick, labels: Labels, created: str) -> None:
+    element = _pick(parameters, own.pick, solution.model.label)
+    put(element, "evaluationMode", "automatic")
+    put(element, "evaluationStatus", "" if solution.accepted else "rejected")
+    _creation_info(element, labels, created)
+    comment = open_element(element, "comment")
+    put(comment, "text", f"{own.probability:.4f}")
+    put(comment, "id", PROBABILITY)
 
 
 def _amplitude(
@@ -160,6 +182,7 @@ def _fill_origin(
     origin: etree._Element,
     solution: Solution,
     hypocenter: Hypocenter,
+    arrivals: Sequence[Arrival],
     labels: Labels,
     ids: FreshIds,
     created: str,
@@ -175,14 +198,14 @@ def _fill_origin(
     put(origin, "depthType", hypocenter.depth_type)
     put(origin, "methodID", labels.method_id)
     put(origin, "earthModelID", labels.earth_model_id or solution.model.label)
-    put_quality(origin, solution)
+    put_quality(origin, solution, arrivals)
     put_uncertainty(origin, "uncertainty", hypocenter, float, level=version in VERSIONS)
     put(origin, "type", "hypocenter")
     put(origin, "evaluationMode", "automatic")
     put(origin, "evaluationStatus", _status(solution, labels))
     _creation_info(origin, labels, created)
     _comments(origin, solution, created)
-    for arrival in solution.arrivals:
+    for arrival in arrivals:
         element = open_element(origin, "arrival")
         put(element, "pickID", from_smi(arrival.pick.public_id))
         open_element(element, "phase").text = arrival.phase
