@@ -5,7 +5,7 @@ Pure: no files, no clock. The trigger says when and that an event is; where it w
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -80,6 +80,22 @@ class Located:
     conditioned: Conditioned | None = None
     image: LocationImage | None = None
 
+
+@dataclass(frozen=True)
+class Record:
+    """Conditioned waveforms of any length.
+
+    ``stations`` in the order of their station axis, ``passport`` at the scale of these.
+    """
+
+    passport: Passport
+    stations: tuple[Station, ...]
+    conditioned: Conditioned
+    dropped: tuple[Dropped, ...]
+
+
+Span = Callable[[Passport], tuple[float, float]]
+"""Start and end (POSIX s) of the waveforms that are wanted of a network whose scale is now known."""
 
 FOUND_AFTER_S = SEARCH_AFTER_S + PEAK_S + 1.0
 """Data up to so long after the trigger's time tell the first break of a trigger without picks; a second for filters."""
@@ -241,6 +257,18 @@ class Locator:
         """
         return self._prepare(Job(trigger, stream)).anchor
 
+    def record(self, time: float, stream: Any, span: Span) -> Record:
+        """Waveforms of any length, conditioned as those of an event at ``time`` (POSIX s) would be.
+
+        Raises EventErrors: nothing there that can be used.
+        """
+        return self._condition(_Case(Trigger("", time), stream), span)
+
+    @property
+    def migrator(self) -> Migrator:
+        """What searches the place for models of any network."""
+        return self._migrator
+
     # Before the model
 
     def _prepare(self, job: Job) -> _Case:
@@ -254,6 +282,23 @@ class Locator:
         return case
 
     def _build_input(self, case: _Case) -> None:
+        record = self._condition(case, lambda scaled: required_window(case.trigger, scaled))
+        passport, settings = record.passport, record.passport.preprocessing
+        case.anchor = self._anchor(case, record.conditioned) + self.options.anchor_shift_s
+        window = representations.Window(
+            record.conditioned,
+            case.stations,
+            case.dropped,
+            case.anchor - settings.pretrigger_s,
+            self.travel_times,
+        )
+        built = representations.build(window, passport)
+        case.dropped = built.dropped
+        _require(trust.too_few_stations(len(built.used), passport.min_stations, built.dropped))
+        case.input = built
+
+    def _condition(self, case: _Case, span: Span) -> Record:
+        """Fill in the stations and their conditioned waveforms."""
         passport = self.passport
         case.listed = inventory_stations(self._inventory, case.trigger.time)
         stream = [] if case.stream is None else case.stream
@@ -273,7 +318,7 @@ class Locator:
         settings = passport.preprocessing
         if passport is not self.passport:
             # What was fetched is for the longest window; the rest may be another event's record, or mostly gap
-            stream = _between(stream, *required_window(case.trigger, passport))
+            stream = _between(stream, *span(passport))
         blocks, dropped = collect_for(stream, self._index, case.stations, settings)
         kept = tuple(d for d in dropped if ".".join(d.seed_id.split(".")[:2]) not in strangers)
         case.dropped = case.dropped + missing + kept
@@ -281,18 +326,7 @@ class Locator:
             case.conditioned = condition(blocks, len(case.stations), settings)
         except NoWaveforms as error:
             raise NoWaveforms(f"{error}{_reasons(case.dropped)}") from error
-        case.anchor = self._anchor(case, case.conditioned) + self.options.anchor_shift_s
-        window = representations.Window(
-            case.conditioned,
-            case.stations,
-            case.dropped,
-            case.anchor - settings.pretrigger_s,
-            self.travel_times,
-        )
-        built = representations.build(window, passport)
-        case.dropped = built.dropped
-        _require(trust.too_few_stations(len(built.used), passport.min_stations, built.dropped))
-        case.input = built
+        return Record(passport, case.stations, case.conditioned, case.dropped)
 
     def _anchor(self, case: _Case, conditioned: Conditioned) -> float:
         """The first break (POSIX s).

@@ -103,6 +103,13 @@ class Migrator:
             found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
         )
 
+    def search(
+        self, stations: Sequence[Station], passport: Passport, fixed_depth_km: float | None = None
+    ) -> tuple[LocalFrame, Search]:
+        """The search that locates the events of these stations, and the frame that it searches in."""
+        step = int(passport.representation["stride"]) / passport.preprocessing.sampling_rate_hz
+        return self._search(tuple(stations), passport, step, fixed_depth_km)
+
     def _search(
         self, stations: tuple[Station, ...], passport: Passport, step_s: float, fixed_depth_km: float | None
     ) -> tuple[LocalFrame, Search]:

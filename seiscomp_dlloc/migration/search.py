@@ -105,6 +105,10 @@ class Search:
         first = np.nanmin(np.where(np.isfinite(times[..., 0]), times[..., 0], np.inf), axis=1)
         return float(np.max(np.where(np.isfinite(first), first, 0.0)))
 
+    def coarsest(self) -> tuple[tuple[FloatArray, FloatArray, FloatArray], NDArray[np.floating], float]:
+        """Nodes x, y, z (km) of the first grid, their travel times (node, station, phase) in s, their spacing in km."""
+        return self._first.nodes(), self._times_of_first(), self._coarse_km
+
     def _times_of_first(self) -> NDArray[np.floating]:
         if self._first_times is None:
             self._first_times = self.arrivals(*self._first.nodes())
