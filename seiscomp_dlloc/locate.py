@@ -35,7 +35,7 @@ from .records import (
 from .resampling import SLACK
 from .solution import Evidence, Options, Solver
 from .traces import collect_for
-from .traveltimes import TravelTimes, from_passport, name_of
+from .traveltimes import TravelTimes, from_passport, hash_of, name_of
 
 FloatArray = NDArray[np.float64]
 
@@ -211,11 +211,13 @@ class Locator:
     def _migrator_with(self, corrections: StationCorrections | None) -> Migrator:
         if corrections is None:
             return Migrator(self._arrivals)
-        own = name_of(self.earth_model)
-        if corrections.earth_model != own:
+        name, held = name_of(self.earth_model), hash_of(self.earth_model)
+        if corrections.earth_hash != held:
+            changed = ", which has changed since" if corrections.earth_model == name else ""
             raise SettingError(
-                f"corrections: were learned with earth model {corrections.earth_model!r}, here it is {own!r}; give "
-                "that one, or learn them again"
+                f"corrections: were learned with earth model {corrections.earth_model!r} (content "
+                f"{corrections.earth_hash}), here it is {name!r} (content {held}){changed}; give that one, or learn "
+                "them again"
             )
         return Migrator(CorrectedArrivals(self._arrivals, corrections))
 

@@ -5,6 +5,8 @@ Two models: layers of constant velocity in the flat local frame (:class:`Layered
 evaluations are one call.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -54,6 +56,21 @@ def from_passport(earth_model: dict[str, Any]) -> TravelTimes:
 def name_of(earth_model: dict[str, Any]) -> str:
     """What a document of an earth model is called; ``layers`` where it has no name."""
     return str(earth_model.get("name") or earth_model["kind"])
+
+
+def hash_of(earth_model: dict[str, Any]) -> str:
+    """Twelve digits of the SHA-256 of what a document of an earth model holds, in canonical JSON.
+
+    That is all of it but the names that files gave it: two files with the same layers are the same earth model. The name
+    of one of TauP's own models is its content.
+    """
+    held = dict(earth_model)
+    if held["kind"] != "taup":
+        held.pop("name", None)
+    if isinstance(held.get("beside"), dict):
+        held["beside"] = hash_of(held["beside"])
+    canonical = json.dumps(held, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 class LayeredTravelTimes:

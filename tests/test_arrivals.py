@@ -238,6 +238,7 @@ def test_corrections_are_added_where_there_are_some():
     stations = [station(0.0, 0.0, 0.0, "A"), station(5.0, 0.0, 0.0, "B"), station(0.0, 5.0, 0.0, "C")]
     corrections = StationCorrections(
         "half space",
+        "0" * 12,
         (StationDelay("XX.A", PhaseDelay(0.2), PhaseDelay(-0.1)), StationDelay("XX.B", s=PhaseDelay(0.5))),
     )
     plain = RadialArrivals(HALF_SPACE)
@@ -252,4 +253,4 @@ def test_corrections_are_added_where_there_are_some():
 
 def test_a_station_with_two_corrections_is_refused():
     with pytest.raises(ModelError, match=r"XX\.A twice"):
-        StationCorrections("m", (StationDelay("XX.A"), StationDelay("XX.A")))
+        StationCorrections("m", "0" * 12, (StationDelay("XX.A"), StationDelay("XX.A")))

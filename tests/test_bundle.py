@@ -30,6 +30,7 @@ from seiscomp_dlloc.records import Dropped
 from seiscomp_dlloc.report.figures import located_png
 from seiscomp_dlloc.settings.values import Settings
 from seiscomp_dlloc.solution import Options
+from seiscomp_dlloc.traveltimes import hash_of
 from seiscomp_dlloc.waveforms.pack import from_miniseed, to_miniseed
 
 DOCUMENT = quakeml([0]).encode()
@@ -145,7 +146,9 @@ def test_only_stations_of_the_time_and_channels_with_waveforms_are_kept(model, t
 # An earth model and corrections in place of the model's own
 
 SLOW = {"kind": "layers", "name": "slow", "layers": [{"top_km": 0.0, "vp_km_s": 5.0 / 3.0 * 3.1, "vs_km_s": 2.9}]}
-LATE = StationCorrections("slow", (StationDelay("XX.A2", PhaseDelay(-0.5, 9, 0.1), PhaseDelay(-0.8, 7)),))
+LATE = StationCorrections(
+    "slow", hash_of(SLOW), (StationDelay("XX.A2", PhaseDelay(-0.5, 9, 0.1), PhaseDelay(-0.8, 7)),)
+)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +232,11 @@ def test_a_name_of_taups_comes_back(anynet, tmp_path):
         ("earth_model__json", {"kind": "taup", "name": "/tmp/evil.npz"}, "none of TauP's models"),
         ("earth_model__json", {"kind": "taup", "name": "../iasp91"}, "none of TauP's models"),
         ("corrections__json", [], "corrections.json: must be an object"),
-        ("corrections__json", {"format_version": 7, "earth_model": "slow", "stations": {}}, "format 7"),
+        (
+            "corrections__json",
+            {"format_version": 7, "earth_model": "slow", "earth_hash": "0" * 12, "stations": {}},
+            "format 7",
+        ),
     ],
 )
 def test_an_earth_model_and_corrections_of_a_stranger_are_checked(kept_with_earth, tmp_path, name, document, words):

@@ -10,6 +10,8 @@ from scene import Scene, make_scene
 from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.cli.main import main
 from seiscomp_dlloc.formats.corrections import read_corrections, write_corrections
+from seiscomp_dlloc.formats.earthmodels import read_earth_model
+from seiscomp_dlloc.traveltimes import hash_of
 
 EARTH = "depth_km,vp_km_s,vs_km_s\n0,6.0,3.5\n"
 
@@ -29,10 +31,11 @@ def learning(scene: Scene, target: Path, *more: str, **replaced: str | Path) -> 
     return ["corrections", *scene.arguments(**replaced)[1:], "-o", str(target), *more]
 
 
-def delays(path: Path, earth: str = "local", **by_station: float) -> Path:
-    """A file of corrections: seconds of P and S alike."""
+def delays(path: Path, earth: Path, **by_station: float) -> Path:
+    """A file of corrections that belong to an earth model's file: seconds of P and S alike."""
     stations = (StationDelay(f"XX.{code}", PhaseDelay(s, 9), PhaseDelay(s, 9)) for code, s in by_station.items())
-    write_corrections(path, StationCorrections(earth, tuple(stations)))
+    held = hash_of(read_earth_model(earth))
+    write_corrections(path, StationCorrections(earth.stem, held, tuple(stations)))
     return path
 
 
@@ -72,7 +75,7 @@ def test_an_earth_model_and_corrections_move_what_is_located(
         [],
         ["--earth-model", str(scene.folder / "local.csv")],
         ["--earth-model", str(slow)],
-        ["--earth-model", str(slow), "--corrections", str(delays(tmp_path / "c.json", "slow", A2=-0.8, A3=-1.0))],
+        ["--earth-model", str(slow), "--corrections", str(delays(tmp_path / "c.json", slow, A2=-0.8, A3=-1.0))],
     ]
     found = []
     for options in runs:
@@ -83,6 +86,21 @@ def test_an_earth_model_and_corrections_move_what_is_located(
     assert found[3] not in (found[0], found[2])
 
 
+def test_corrections_go_with_what_an_earth_model_holds_whatever_its_file_is_called(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    earth, renamed = tmp_path / "mine.csv", tmp_path / "renamed.csv"
+    for path in (earth, renamed):
+        path.write_text("depth_km,vp_km_s,vs_km_s\n0,5.0,2.9\n")
+    learned = str(delays(tmp_path / "c.json", earth, A2=-0.8))
+    assert main(scene.arguments("--earth-model", str(renamed), "--corrections", learned)) in (0, 1)
+    earth.write_text("depth_km,vp_km_s,vs_km_s\n0,5.0,2.8\n")
+    assert main(scene.arguments("--earth-model", str(earth), "--corrections", learned)) == 2
+    said = capsys.readouterr().err
+    before, now = (hash_of(read_earth_model(path)) for path in (renamed, earth))
+    assert f"'mine' (content {before}), here it is 'mine' (content {now}), which has changed since" in said
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -91,14 +109,16 @@ def test_an_earth_model_and_corrections_move_what_is_located(
         (["--earth-model", "{folder}/events.xml"], ["events.xml"]),
         (["--corrections", "{folder}/none.json"], ["none.json", "no such file"]),
         (["--corrections", "{folder}/local.csv"], ["local.csv", "JSON"]),
-        (["--corrections", "{folder}/delays.json"], ["'local'", "'halfspace'"]),
-        (["--earth-model", "iasp91", "--corrections", "{folder}/delays.json"], ["'local'", "'iasp91'"]),
+        (["--corrections", "{folder}/delays.json"], ["'fast'", "'halfspace'"]),
+        (["--earth-model", "iasp91", "--corrections", "{folder}/delays.json"], ["'fast'", "'iasp91'"]),
     ],
 )
 def test_what_cannot_be_used_is_named_before_anything_is_written(
     scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: list[str]
 ):
-    delays(scene.folder / "delays.json", A1=0.1)
+    fast = scene.folder / "fast.csv"
+    fast.write_text("depth_km,vp_km_s,vs_km_s\n0,7.0,4.0\n")
+    delays(scene.folder / "delays.json", fast, A1=0.1)
     target = tmp_path / "out.xml"
     assert main(scene.arguments(*(text.format(folder=scene.folder) for text in options), "-o", str(target))) == 2
     said = capsys.readouterr()
@@ -108,7 +128,7 @@ def test_what_cannot_be_used_is_named_before_anything_is_written(
 
 
 def test_a_model_of_one_network_takes_neither(scene: Scene, capsys: pytest.CaptureFixture[str]):
-    own = delays(scene.folder / "own.json", "layers", A1=0.1)
+    own = delays(scene.folder / "own.json", scene.folder / "local.csv", A1=0.1)
     for options in (["--earth-model", "iasp91"], ["--corrections", str(own)]):
         assert main(scene.arguments(*options, model=scene.folder / "fixed.onnx")) == 2
         assert "model sample belongs to its own network and earth" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, 
 from seiscomp_dlloc.cli.main import build_parser, main
 from seiscomp_dlloc.errors import InstallError
 from seiscomp_dlloc.formats.corrections import write_corrections
+from seiscomp_dlloc.formats.earthmodels import read_earth_model
 from seiscomp_dlloc.install import apply, interpreter
 from seiscomp_dlloc.install.blocks import keys_set, locator_lines, scolv_lines, with_block, without_block
 from seiscomp_dlloc.install.findings import OK, Finding
@@ -28,6 +29,7 @@ from seiscomp_dlloc.install.wrappers import COMMANDS
 from seiscomp_dlloc.settings.cfg import parse_cfg
 from seiscomp_dlloc.settings.layout import HostLayout
 from seiscomp_dlloc.settings.values import Settings
+from seiscomp_dlloc.traveltimes import hash_of
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +328,8 @@ def test_doctor_looks_at_the_earth_model_and_the_corrections(root: Path, worker:
     anynet, earth, delays = tmp_path / "any.onnx", tmp_path / "local.csv", tmp_path / "delays.json"
     anynet.write_bytes(tinymodels.any_network())
     earth.write_text("depth_km,vp_km_s\n0,5.5\n")
-    corrections = StationCorrections("local", (StationDelay("XX.A", PhaseDelay(0.1)), StationDelay("XX.B")))
+    held = hash_of(read_earth_model(earth))
+    corrections = StationCorrections("local", held, (StationDelay("XX.A", PhaseDelay(0.1)), StationDelay("XX.B")))
     write_corrections(delays, corrections)
     stations = PACKAGE / "data" / "demo" / "stations.xml"
     profiles = {

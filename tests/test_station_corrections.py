@@ -9,8 +9,10 @@ from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, 
 from seiscomp_dlloc.errors import ModelError, SettingError
 from seiscomp_dlloc.formats.corrections import read_corrections, write_corrections
 
+HASH = "0123456789ab"
 CORRECTIONS = StationCorrections(
     "volcano",
+    HASH,
     (
         StationDelay("XX.A", PhaseDelay(0.125, 31, 0.08), PhaseDelay(-0.3, 12, None)),
         StationDelay("XX.Ö", s=PhaseDelay(0.1, 5, 0.02)),
@@ -21,8 +23,9 @@ CORRECTIONS = StationCorrections(
 
 def document() -> dict:
     return {
-        "format_version": 1,
+        "format_version": 2,
         "earth_model": "volcano",
+        "earth_hash": HASH,
         "stations": {"XX.A": {"P": {"delay_s": 0.1, "events": 3, "scatter_s": 0.05}}},
     }
 
@@ -37,7 +40,7 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_stations_are_sorted(tmp_path):
     path, turned = tmp_path / "a.json", tmp_path / "b.json"
     write_corrections(path, CORRECTIONS)
-    write_corrections(turned, StationCorrections("volcano", CORRECTIONS.stations[::-1]))
+    write_corrections(turned, StationCorrections("volcano", HASH, CORRECTIONS.stations[::-1]))
     assert path.read_bytes() == turned.read_bytes()
 
 
@@ -47,7 +50,7 @@ def test_a_value_that_could_not_be_read_again_is_not_written_and_leaves_the_old_
     before = path.read_bytes()
     for delay in (PhaseDelay(math.nan), PhaseDelay(0.1, -1), PhaseDelay(0.1, 1, math.inf), PhaseDelay(1e9)):
         with pytest.raises(ModelError, match=r"XX\.A P"):
-            write_corrections(path, StationCorrections("volcano", (StationDelay("XX.A", delay),)))
+            write_corrections(path, StationCorrections("volcano", HASH, (StationDelay("XX.A", delay),)))
     assert path.read_bytes() == before
 
 
@@ -68,9 +71,15 @@ def with_delay(**parts) -> dict:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "must be an object of format_version, earth_model, stations"),
+        ([], "must be an object of format_version, earth_model, earth_hash, stations"),
         (changed(more=1), "must be an object of format_version"),
-        (changed(format_version=2), "format 2 of station corrections is not known"),
+        (changed(format_version=3), "format 3 of station corrections is not known"),
+        (
+            {"format_version": 1, "earth_model": "volcano", "stations": {}},
+            r"format 1 .* \(it reads format 2\); measure them again",
+        ),
+        (changed(earth_hash="0123"), "earth_hash must be 12 hexadecimal digits"),
+        (changed(earth_hash=12), "earth_hash must be 12 hexadecimal digits"),
         (changed(earth_model=""), "earth_model must be the name"),
         (changed(stations=[]), "stations must be an object"),
         (changed(stations={"A": {}}), "A: is not of the form NET.STA"),

@@ -14,9 +14,11 @@ from workers import PATIENCE_S, until
 
 from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.bundle import differences, read_bundle, replay
+from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.formats.corrections import read_corrections, write_corrections
 from seiscomp_dlloc.formats.earthmodels import read_earth_model
 from seiscomp_dlloc.settings.values import Settings
+from seiscomp_dlloc.traveltimes import hash_of
 from seiscomp_dlloc.worker.config import ProfileConfig, WorkerConfig
 from seiscomp_dlloc.worker.request import parse_request
 from seiscomp_dlloc.worker.running import Running
@@ -32,9 +34,10 @@ def write_earth(path: Path, vp_km_s: float = 5.0) -> Path:
     return path
 
 
-def write_delays(path: Path, delay_s: float, earth: str = "local") -> Path:
+def write_delays(earth: Path, path: Path, delay_s: float) -> Path:
     station = StationDelay("XX.A2", PhaseDelay(delay_s, 9), PhaseDelay(delay_s, 9))
-    write_corrections(path, StationCorrections(earth, (station,)))
+    held = hash_of(read_earth_model(earth))
+    write_corrections(path, StationCorrections(earth.stem, held, (station,)))
     return path
 
 
@@ -49,13 +52,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 @pytest.fixture
 def config(scene: Scene, tmp_path: Path) -> WorkerConfig:
     """A worker of one profile, with an earth model and corrections that belong to it."""
+    earth = write_earth(tmp_path / "local.csv")
     profile = ProfileConfig(
         "own",
         str(scene.model),
         str(scene.waveforms),
         str(scene.inventory),
-        earth_model=str(write_earth(tmp_path / "local.csv")),
-        corrections=str(write_delays(tmp_path / "delays.json", -0.6)),
+        earth_model=str(earth),
+        corrections=str(write_delays(earth, tmp_path / "delays.json", -0.6)),
     )
     return WorkerConfig("", provider="cpu", bundles=str(tmp_path / "bundles"), profiles=(profile,))
 
@@ -114,11 +118,15 @@ def test_files_that_change_are_noticed_and_others_are_read_once(config: WorkerCo
         assert stock.tools(request).locator is first.locator
         os.utime(config.profiles[0].corrections)
         assert stock.tools(request).locator is first.locator, "the content is the same"
-        write_delays(Path(config.profiles[0].corrections), 0.9)
+        earth, delays = Path(config.profiles[0].earth_model), Path(config.profiles[0].corrections)
+        write_delays(earth, delays, 0.9)
         second = stock.tools(request)
         assert second.earth.corrections != first.earth.corrections
         assert second.locator is not first.locator
-        write_earth(Path(config.profiles[0].earth_model), 5.5)
+        write_earth(earth, 5.5)
+        with pytest.raises(SettingError, match=r"'local' \(content \w{12}\), here it is 'local' .*, which has changed"):
+            stock.tools(request)
+        write_delays(earth, delays, 0.9)
         third = stock.tools(request)
         assert third.earth.model != second.earth.model
         assert third.locator.earth_model["layers"][0]["vp_km_s"] == 5.5
@@ -131,8 +139,8 @@ def test_files_that_change_are_noticed_and_others_are_read_once(config: WorkerCo
     [
         ({"earth_model": "/none.csv"}, "/none.csv: no such file"),
         ({"earth_model": "iasp19"}, "none of TauP's models, which are"),
-        ({"earth_model": "iasp91"}, "were learned with earth model 'local', here it is 'iasp91'"),
-        ({"earth_model": ""}, "were learned with earth model 'local', here it is 'halfspace'"),
+        ({"earth_model": "iasp91"}, "here it is 'iasp91' (content "),
+        ({"earth_model": ""}, "here it is 'halfspace' (content "),
         ({"corrections": "/none.json"}, "/none.json: no such file"),
         ({"corrections": "{folder}/events.xml"}, "events.xml: is no valid JSON"),
         ({"model": "{folder}/fixed.onnx"}, "model sample belongs to its own network and earth"),
@@ -158,7 +166,7 @@ def test_a_profile_that_was_mended_is_taken_up(config: WorkerConfig, tmp_path: P
     try:
         stock.warm()
         assert "later.json" in stock.problems["own"]
-        write_delays(later, 0.1)
+        write_delays(Path(config.profiles[0].earth_model), later, 0.1)
         stock.warm()
         assert not stock.problems
     finally:

@@ -41,12 +41,13 @@ class StationDelay:
 
 @dataclass(frozen=True)
 class StationCorrections:
-    """Delays measured against one earth model, ``earth_model`` its name; they mean nothing with another one.
+    """Delays measured against one earth model; they mean nothing with another one.
 
-    Raises :class:`~seiscomp_dlloc.errors.ModelError` where a station is named twice.
+    ``earth_model`` is its name, ``earth_hash`` what it holds (:func:`~seiscomp_dlloc.traveltimes.hash_of`). Raises :class:`~seiscomp_dlloc.errors.ModelError` where a station is named twice.
     """
 
     earth_model: str
+    earth_hash: str
     stations: tuple[StationDelay, ...]
 
     def __post_init__(self) -> None:

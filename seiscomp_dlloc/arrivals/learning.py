@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from ..errors import SettingError
 from ..records import Onset
+from ..traveltimes import hash_of, name_of
 from .corrections import PhaseDelay, StationCorrections, StationDelay
 
 LEAST_PROBABILITY = 0.9
@@ -29,11 +31,13 @@ def residuals_of(events: Iterable[Iterable[Onset]]) -> dict[tuple[str, str], lis
 
 
 def learn(
-    residuals: Mapping[tuple[str, str], list[float]], earth_model: str, before: StationCorrections | None = None
+    residuals: Mapping[tuple[str, str], list[float]],
+    earth_model: dict[str, Any],
+    before: StationCorrections | None = None,
 ) -> StationCorrections:
     """Corrections that take the median of each station's and phase's residuals away, added to those ``before``.
 
-    The residuals must be those of locations made with ``before``. Medians are shrunk towards nothing where events are
+    The residuals must be those of locations made with ``earth_model``'s document and ``before``. Medians are shrunk towards nothing where events are
     few; scatter is 1.4826 times the median absolute deviation. Raises SettingError without any residual.
     """
     if not residuals:
@@ -48,7 +52,7 @@ def learn(
             values = residuals.get((name, phase), [])
             delays[phase] = _delay(values, old)
         stations.append(StationDelay(name, delays["P"], delays["S"]))
-    return StationCorrections(earth_model, tuple(stations))
+    return StationCorrections(name_of(earth_model), hash_of(earth_model), tuple(stations))
 
 
 def _delay(values: list[float], before: PhaseDelay | None) -> PhaseDelay | None:

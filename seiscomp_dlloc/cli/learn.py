@@ -11,7 +11,6 @@ from ..arrivals.learning import learn, residuals_of
 from ..errors import SettingError
 from ..models import ANY
 from ..records import Solution
-from ..traveltimes import name_of
 from .run import Run, Settings
 
 
@@ -32,7 +31,6 @@ class LearningRun:
     def go(self, rounds: int) -> StationCorrections:
         """Locate the events ``rounds`` times, the first time without corrections; the last corrections."""
         locator, found = self._run.locator, None
-        earth = name_of(locator.earth_model)
         shown = sys.stderr.isatty() if self._run.settings.progress is None else self._run.settings.progress
         total = rounds * len(self._run.triggers.triggers)
         with tqdm(total=total, unit="event", file=sys.stderr, disable=not shown, leave=False) as bar:
@@ -45,7 +43,7 @@ class LearningRun:
                 every = [value for values in residuals.values() for value in values]
                 self._spread.append(float(np.median(np.abs(every))) if every else float("nan"))
                 self._used = sum(solution.accepted for solution in solutions)
-                found = learn(residuals, earth, found)
+                found = learn(residuals, locator.earth_model, found)
         if found is None:
             raise SettingError("--rounds: at least one is needed")
         return found

@@ -1,12 +1,14 @@
 """Station corrections as a JSON file.
 
-``{"format_version": 1, "earth_model": NAME, "stations": {"NET.STA": {"P": {"delay_s": 0.12, "events": 31,
-"scatter_s": 0.08}, "S": {...}}}}``: seconds added to what the earth model of that name predicts; ``scatter_s`` may be
-null, and a phase may be left out.
+``{"format_version": 2, "earth_model": NAME, "earth_hash": HASH, "stations": {"NET.STA": {"P": {"delay_s": 0.12,
+"events": 31, "scatter_s": 0.08}, "S": {...}}}}``: seconds added to what the earth model of that name and content
+(:func:`~seiscomp_dlloc.traveltimes.hash_of`) predicts; ``scatter_s`` may be null, and a phase may be left out. Format 1
+named the earth model alone, which a changed file keeps; it is not read.
 """
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from ..errors import ModelError
 from .atomic import write_atomically
 from .smalltext import read_text
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _LIMIT_BYTES = 20_000_000
 _LARGEST_S = 60.0
+_HASH = re.compile("[0-9a-f]{12}")
 
 
 def write_corrections(path: str | Path, corrections: StationCorrections) -> None:
@@ -42,7 +45,12 @@ def corrections_json(corrections: StationCorrections, where: str = "station corr
             for phase, delay in delays.items()
             if delay is not None
         }
-    document = {"format_version": FORMAT_VERSION, "earth_model": corrections.earth_model, "stations": stations}
+    document = {
+        "format_version": FORMAT_VERSION,
+        "earth_model": corrections.earth_model,
+        "earth_hash": corrections.earth_hash,
+        "stations": stations,
+    }
     _corrections(document, where)
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
@@ -79,18 +87,21 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _corrections(document: Any, where: str) -> StationCorrections:
-    _object(document, ("format_version", "earth_model", "stations"), where)
-    if document["format_version"] != FORMAT_VERSION:
+    if isinstance(document, dict) and document.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         raise ModelError(
             f"{where}: format {document['format_version']} of station corrections is not known to this version "
             f"(it reads format {FORMAT_VERSION}); measure them again"
         )
-    name, stations = document["earth_model"], document["stations"]
+    _object(document, ("format_version", "earth_model", "earth_hash", "stations"), where)
+    name, content, stations = document["earth_model"], document["earth_hash"], document["stations"]
     if not isinstance(name, str) or not name:
         raise ModelError(f"{where}: earth_model must be the name of the model that they were measured against")
+    if not isinstance(content, str) or not _HASH.fullmatch(content):
+        raise ModelError(f"{where}: earth_hash must be 12 hexadecimal digits, as dlloc corrections writes them")
     if not isinstance(stations, dict):
         raise ModelError(f"{where}: stations must be an object of NET.STA")
-    return StationCorrections(name, tuple(_station(key, value, f"{where}: {key}") for key, value in stations.items()))
+    rows = tuple(_station(key, value, f"{where}: {key}") for key, value in stations.items())
+    return StationCorrections(name, content, rows)
 
 
 def _station(station_id: str, document: Any, where: str) -> StationDelay:
