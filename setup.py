@@ -50,6 +50,8 @@ setup(
     extras_require={
         # CUDA and cuDNN as wheels, at the versions that this onnxruntime-gpu was built for
         "gpu": [f"onnxruntime-gpu[cuda,cudnn]>=1.22; {_GPU_WHEELS}"],
+        # 'dlloc scan' with several workers
+        "scan": ["dask[distributed]>=2024.8"],
         "test": ["pytest>=8", "onnx>=1.16"],
     },
     entry_points={"console_scripts": ["dlloc = seiscomp_dlloc.cli.main:main"]},

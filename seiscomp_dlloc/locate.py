@@ -155,7 +155,7 @@ class _Case:
         )
 
 
-def _between(stream: Sequence[Any], start: float, end: float) -> list[Any]:
+def between(stream: Sequence[Any], start: float, end: float) -> list[Any]:
     """The traces' samples from ``start`` to ``end`` (POSIX s), not copied; traces without any are left out."""
     from obspy import UTCDateTime
 
@@ -320,7 +320,7 @@ class Locator:
         settings = passport.preprocessing
         if passport is not self.passport:
             # What was fetched is for the longest window; the rest may be another event's record, or mostly gap
-            stream = _between(stream, *span(passport))
+            stream = between(stream, *span(passport))
         blocks, dropped = collect_for(stream, self._index, case.stations, settings)
         kept = tuple(d for d in dropped if ".".join(d.seed_id.split(".")[:2]) not in strangers)
         case.dropped = case.dropped + missing + kept

@@ -60,13 +60,14 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors", "settings", "version"},
     "bundle": CORE | EDGES | {"models", "version"},
     "compare": CORE | EDGES | {"version"},
+    "scan": CORE | EDGES | {"compare", "scan", "version"},
     "worker": CORE | EDGES | {"worker", *LIGHT_WORKER, "settings", "bundle", "report", "models", "version"},
     "locext": {"errors", "settings", "version", *LIGHT_WORKER},
     "install": CORE | EDGES | {"install", "settings", "models", "version", *LIGHT_WORKER},
     "report": CORE | EDGES | {"compare", "report", "version"},
     "cli": CORE
     | EDGES
-    | {"worker", "settings", "install", "bundle", "compare", "report", "models", "cli", "data", "version"}
+    | {"worker", "settings", "install", "bundle", "compare", "report", "models", "scan", "cli", "data", "version"}
     | LIGHT_WORKER,
     "__main__": {"cli"},
     "seiscomp_app": {"errors", "settings", "seiscomp_app", "version", *LIGHT_WORKER},

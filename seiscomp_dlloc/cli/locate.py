@@ -103,12 +103,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--batch", type=count, default=16, metavar="N", help="events per run of the model (default: 16)")
 
 
-def add_inputs(parser: argparse.ArgumentParser, model_help: str) -> "argparse._ArgumentGroup":
-    """Options of every command that locates events: what they are, their waveforms, stations, model and earth."""
+def add_inputs(parser: argparse.ArgumentParser, model_help: str, events: bool = True) -> "argparse._ArgumentGroup":
+    """Options of every command that locates events: what they are, their waveforms, stations, model and earth.
+
+    Without ``events`` for one that finds them itself.
+    """
     inputs = parser.add_argument_group("inputs")
-    inputs.add_argument(
-        "--events", type=nonempty, required=True, metavar="FILE", help="triggered origins, QuakeML or SCML"
-    )
+    if events:
+        inputs.add_argument(
+            "--events", type=nonempty, required=True, metavar="FILE", help="triggered origins, QuakeML or SCML"
+        )
     inputs.add_argument(
         "--waveforms", type=nonempty, required=True, metavar="WHERE", help="file, folder or address; see below"
     )
@@ -131,10 +135,8 @@ def add_inputs(parser: argparse.ArgumentParser, model_help: str) -> "argparse._A
     return inputs
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = add_command(subparsers, "locate", "locate triggered events from waveforms", DESCRIPTION, EPILOG)
-    inputs = add_inputs(parser, "bundled model or .onnx file (default: the bundled model that suits the inventory)")
+def add_place_options(inputs: "argparse._ArgumentGroup") -> None:
+    """Options of every command whose places are the answer: what is known of stations and depth."""
     inputs.add_argument(
         "--corrections",
         type=nonempty,
@@ -144,6 +146,13 @@ def register(subparsers: Any) -> None:
     inputs.add_argument(
         "--fixed-depth", type=finite, metavar="KM", help="keep this depth below sea level instead of estimating it"
     )
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_command(subparsers, "locate", "locate triggered events from waveforms", DESCRIPTION, EPILOG)
+    inputs = add_inputs(parser, "bundled model or .onnx file (default: the bundled model that suits the inventory)")
+    add_place_options(inputs)
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", type=nonempty, metavar="FILE", help="write the located events to FILE")
     output.add_argument("--format", choices=("quakeml", "scml"), default="quakeml", help="of FILE (default: quakeml)")

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import DllocError
-from . import EXIT_INPUT, compare, corrections, demo, doctor, install, locate, model, picture, replay, worker
+from . import EXIT_INPUT, compare, corrections, demo, doctor, install, locate, model, picture, replay, scan, worker
 from .stdio import printable, repair, silence
 
 DESCRIPTION = """\
@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dlloc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in (locate, corrections, demo, model, compare, replay, picture, worker, install, doctor):
+    for module in (locate, scan, corrections, demo, model, compare, replay, picture, worker, install, doctor):
         module.register(commands)
     return parser
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +75,32 @@ class Settings:
     truths: dict[str, Hypocenter] = field(default_factory=dict)
 
 
+def check_depth(depth_km: float | None, model: Model) -> None:
+    """Raises SettingError where a fixed depth is none that the model and the earth have."""
+    deepest = model.passport.region.depth_km[1]
+    if depth_km is not None and not HIGHEST_KM <= depth_km <= deepest:
+        raise SettingError(
+            f"--fixed-depth {depth_km:g}: model {model.passport.name} is for depths down to {deepest:g} km; "
+            f"give kilometres below sea level, {HIGHEST_KM:g} to {deepest:g}"
+        )
+
+
+def make_locator(
+    model: Model, inventory: "Inventory", options: Options, earth_model: str | None, corrections: Path | None
+) -> Locator:
+    """The locator, with the earth model and the corrections of these names read. Raises InputErrors."""
+    earth = None if earth_model is None else read_earth_model(earth_model)
+    return Locator(model, inventory, options, earth, None if corrections is None else read_corrections(corrections))
+
+
+def warn(lines: Sequence[str]) -> None:
+    """Say on stderr what is wrong although the run goes on: the first of ``lines``, and how many more there are."""
+    for line in lines[:_MOST_WARNINGS]:
+        print(f"dlloc: warning: {printable(line)}", file=sys.stderr)
+    if len(lines) > _MOST_WARNINGS:
+        print(f"dlloc: warning: {len(lines) - _MOST_WARNINGS} more of this kind", file=sys.stderr)
+
+
 class Run:
     """Inputs of a run, opened and checked. Raises InputErrors on construction; :meth:`go` locates."""
 
@@ -95,12 +121,10 @@ class Run:
         wanted = settings.model or (ANY if own else None)
         path = choose_model(wanted, self.inventory, (min(times), max(times)))
         self.model: Model = load(path, settings.provider, settings.require_gpu, settings.threads)
-        self._check_depth()
+        check_depth(settings.fixed_depth_km, self.model)
         self.source: WaveformSource = open_source(settings.waveforms)
         options = Options(fixed_depth_km=settings.fixed_depth_km, batch_size=settings.batch)
-        earth = None if settings.earth_model is None else read_earth_model(settings.earth_model)
-        corrections = None if settings.corrections is None else read_corrections(settings.corrections)
-        self.locator = Locator(self.model, self.inventory, options, earth, corrections)
+        self.locator = make_locator(self.model, self.inventory, options, settings.earth_model, settings.corrections)
 
     def _check_targets(self) -> None:
         """What cannot be written is said before the work, not after it."""
@@ -116,15 +140,6 @@ class Run:
             for given in (self.settings.events, self.settings.inventory, self.settings.waveforms, self.settings.model):
                 if given and os.path.isfile(given) and os.path.exists(output) and os.path.samefile(given, output):
                     raise SettingError(f"output {output}: is an input of this run; give another name")
-
-    def _check_depth(self) -> None:
-        """A fixed depth is one that the model and the earth have."""
-        depth, deepest = self.settings.fixed_depth_km, self.model.passport.region.depth_km[1]
-        if depth is not None and not HIGHEST_KM <= depth <= deepest:
-            raise SettingError(
-                f"--fixed-depth {depth:g}: model {self.model.passport.name} is for depths down to {deepest:g} km; "
-                f"give kilometres below sea level, {HIGHEST_KM:g} to {deepest:g}"
-            )
 
     def go(self) -> int:
         """Locate every event; returns the exit status."""
@@ -154,10 +169,7 @@ class Run:
         lines = [problem.message for problem in self.triggers.problems]
         self._lost = sum(problem.lost for problem in self.triggers.problems)
         lines += [f"{self.settings.waveforms}: {item.seed_id}: {item.reason}" for item in self.source.problems]
-        for line in lines[:_MOST_WARNINGS]:
-            print(f"dlloc: warning: {printable(line)}", file=sys.stderr)
-        if len(lines) > _MOST_WARNINGS:
-            print(f"dlloc: warning: {len(lines) - _MOST_WARNINGS} more of this kind", file=sys.stderr)
+        warn(lines)
 
     def _bar(self) -> "tqdm[None]":
         wanted, total = self.settings.progress, len(self.triggers.triggers)
