@@ -45,11 +45,14 @@ def aic_onset(trace: FloatArray) -> int | None:
     return int(np.argmin(curve)) + 3 if np.any(np.isfinite(curve)) else None
 
 
-def pick_p(conditioned: Conditioned) -> Picks:
-    """P candidates on the verticals: every stretch of STA/LTA above THRESHOLD, the strongest MAX_PER_TRACE a trace."""
+def pick_p(conditioned: Conditioned, scale: float = 1.0) -> Picks:
+    """P candidates on the verticals: every stretch of STA/LTA above THRESHOLD, the strongest MAX_PER_TRACE a trace.
+
+    ``scale``: all lengths of time are so many times those of regional networks.
+    """
     rate = conditioned.sampling_rate_hz
-    ratios = np.nan_to_num(energy_ratio(conditioned, "P", STA_S, LTA_S), nan=0.0)
-    ratios[:, : round(SKIP_S * rate)] = 0.0
+    ratios = np.nan_to_num(energy_ratio(conditioned, "P", scale * STA_S, scale * LTA_S), nan=0.0)
+    ratios[:, : round(scale * SKIP_S * rate)] = 0.0
     rows: list[tuple[int, float, float]] = []
     for station in np.flatnonzero(ratios.max(axis=-1) > THRESHOLD):
         trace, ratio = conditioned.data[_Z, station].astype(float), ratios[station]
@@ -58,26 +61,30 @@ def pick_p(conditioned: Conditioned) -> Picks:
             if on <= last:  # within a second of the one before: its coda
                 continue
             peak = int(on) + int(np.argmax(ratio[on : off + 1]))
-            start = max(peak - round(_BEFORE_PEAK_S * rate), 0)
-            onset = aic_onset(trace[start : peak + round(_AFTER_PEAK_S * rate)])
+            start = max(peak - round(scale * _BEFORE_PEAK_S * rate), 0)
+            onset = aic_onset(trace[start : peak + round(scale * _AFTER_PEAK_S * rate)])
             if onset is not None:
                 found.append((int(station), (start + onset) / rate, float(ratio[peak])))
-            last = int(off) + round(rate)
+            last = int(off) + round(scale * rate)
         rows += sorted(found, key=lambda row: -row[2])[:MAX_PER_TRACE]
     station_of, times, highest = zip(*rows, strict=True) if rows else ((), (), ())
     return Picks(np.array(station_of, np.int64), np.array(times, float), np.array(highest, float))
 
 
-def pick_s(conditioned: Conditioned, station: int, p_s: float, s_s: float, half_s: float) -> float | None:
+def pick_s(
+    conditioned: Conditioned, station: int, p_s: float, s_s: float, half_s: float, scale: float = 1.0
+) -> float | None:
     """S onset (s after sample 0) on the horizontals within ``half_s`` of the predicted ``s_s``; None where unclear.
 
     The sum of the AIC of both horizontals is least there; the RMS of the second after must be twice that of the two
-    seconds before. The search starts a second after the predicted P.
+    seconds before. The search starts a second after the predicted P. All seconds are ``scale`` times as long.
     """
     rate = conditioned.sampling_rate_hz
+    second = scale * rate
     samples = conditioned.data.shape[-1]
-    first, stop = round(max(s_s - half_s - 1.0, p_s + 1.0) * rate), round((s_s + half_s + 1.0) * rate)
-    if first < 0 or stop > samples - round(rate) or stop - first < 1.5 * rate:
+    first = round(max(s_s - half_s - scale, p_s + scale) * rate)
+    stop = round((s_s + half_s + scale) * rate)
+    if first < 0 or stop > samples - round(second) or stop - first < 1.5 * second:
         return None
     rows = conditioned.data[[_N, _E], station].astype(float)
     if not np.all(conditioned.valid[[_N, _E], station, first:stop]):
@@ -95,7 +102,7 @@ def pick_s(conditioned: Conditioned, station: int, p_s: float, s_s: float, half_
         return None
     onset = first + 3 + int(np.argmin(total))
     energy = np.sum(rows**2, axis=0)
-    before, after = energy[max(onset - round(2 * rate), 0) : onset - 2], energy[onset : onset + round(rate)]
-    if before.size < rate / 2 or after.size < rate / 2 or not after.mean() > 4.0 * before.mean():
+    before, after = energy[max(onset - round(2 * second), 0) : onset - 2], energy[onset : onset + round(second)]
+    if before.size < second / 2 or after.size < second / 2 or not after.mean() > 4.0 * before.mean():
         return None
     return onset / rate

@@ -1,224 +1,43 @@
-"""Models for any network on recorded events: the conditions, the figures, and the command on a small folder."""
+"""Models for any network on recorded events: the figures, and the command on a small folder."""
 
 import json
 import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from dlloc_training import __main__ as command_line
 from dlloc_training.answers import Truth
-from dlloc_training.anynet import measuring
-from dlloc_training.anynet.disturbing import (
-    Arrivals,
-    Condition,
-    arrivals_of,
-    condition_of,
-    disturbed,
-    own_noise,
-)
+from dlloc_training.anynet import asking, measuring, recordings, reporting
+from dlloc_training.anynet.conditions import scaled_earth
+from dlloc_training.anynet.disturbing import Arrivals
 from dlloc_training.anynet.exporting import export, migration
+from dlloc_training.anynet.rival import Conventional
+from dlloc_training.anynet.subjects import ModelSubject
 from dlloc_training.experiments.report.document import to_markdown
-from obspy import Stream, Trace, UTCDateTime
+from obspy import Stream
 
+from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.errors import EventError, SettingError
 from seiscomp_dlloc.formats.earthmodels import read_earth_model
 from seiscomp_dlloc.formats.inventory import read_inventory
 from seiscomp_dlloc.locate import Job, Locator, required_window
 from seiscomp_dlloc.model import load
-from seiscomp_dlloc.records import Abstention, Hypocenter, ModelIdentity, Solution, Station, Trigger
+from seiscomp_dlloc.models import resolve
+from seiscomp_dlloc.records import Abstention, Conditioned, Hypocenter, ModelIdentity, Pick, Solution, Trigger
 from seiscomp_dlloc.solution import Options
-from seiscomp_dlloc.traveltimes import LayeredTravelTimes
+from seiscomp_dlloc.traveltimes import hash_of, name_of
 from seiscomp_dlloc.waveforms import open_source
 
 from . import bursts
 
-RATE, START = 20.0, 1e9
-NAMES = ("XX.A", "XX.B", "XX.C", "XX.D", "XX.E")
-P = {name: START + 10.0 + k for k, name in enumerate(NAMES)}
-ARRIVALS = Arrivals(P, {name: time + 8.0 for name, time in P.items()})
-LOUDNESS = dict(zip(NAMES, (400.0, 200.0, 100.0, 50.0, 25.0), strict=True))
 IDENTITY = ModelIdentity("made", "1.0.0", "0" * 64, "CPUExecutionProvider")
-
-
-def event(dead: str = "") -> Stream:
-    """One minute at five stations: noise, and from P on something louder that does not end."""
-    rng, stream = np.random.default_rng(1), Stream()
-    time = START + np.arange(1200) / RATE
-    for name in NAMES:
-        for component in "ZNE":
-            data = rng.normal(size=1200) * np.where(time >= P[name], LOUDNESS[name], 1.0) + 70.0
-            header = dict(zip(("network", "station"), name.split("."), strict=True))
-            header |= {"channel": f"HH{component}", "sampling_rate": RATE, "starttime": UTCDateTime(START)}
-            stream.append(Trace(np.full(1200, 3.0) if name == dead else data, header))
-    return stream
-
-
-def made(stream: Stream, condition: str, **given) -> Stream:
-    return disturbed(stream, condition_of(condition), ARRIVALS, **({"gains": {}, "event": "one"} | given))
-
-
-def added(stream: Stream, condition: str, **given) -> dict[str, np.ndarray]:
-    """What a condition adds, by channel."""
-    before = {trace.id: trace.data for trace in stream}
-    return {trace.id: trace.data - before[trace.id] for trace in made(stream, condition, **given)}
-
-
-def signal(stream: Stream, name: str, seconds: float = 1.5) -> float:
-    (trace,) = stream.select(station=name[3:], channel="HHZ")
-    first = round((P[name] - START) * RATE)
-    return float(np.std(trace.data[first : first + round(seconds * RATE)]))
-
-
-def test_every_station_gets_the_ratio_asked_for():
-    stream = event()
-    noise = added(stream, "trace:0.7")
-    for name in NAMES:
-        for component in "ZNE":
-            assert signal(stream, name) / np.std(noise[f"{name}..HH{component}"]) == pytest.approx(0.7, rel=1e-3)
-
-
-def test_the_median_station_gets_the_ratio_and_all_the_same_noise():
-    stream = event()
-    levels = [np.std(values) for values in added(stream, "network:2").values()]
-    assert levels == pytest.approx([signal(stream, "XX.C") / 2.0] * 15, rel=1e-3)
-
-
-def test_the_same_noise_is_the_same_ground_motion_whatever_the_gains():
-    stream = event()
-    strong = {trace.id: 10.0 if trace.stats.station == "C" else 1.0 for trace in stream}
-    for trace in stream.select(station="C"):
-        trace.data = trace.data * 10.0
-    noise = added(stream, "network:2", gains=strong)
-    assert np.std(noise["XX.C..HHN"]) == pytest.approx(10.0 * np.std(noise["XX.A..HHZ"]), rel=1e-3)
-    assert np.std(noise["XX.A..HHZ"]) == pytest.approx(signal(stream, "XX.C") / 10.0 / 2.0, rel=1e-3)
-
-
-def test_the_signal_is_as_long_as_was_asked_for_and_ends_before_s():
-    stream = event()
-    assert np.std(added(stream, "trace:1", signal_s=0.3)["XX.B..HHZ"]) == pytest.approx(
-        signal(stream, "XX.B", 0.3), rel=1e-3
-    )
-    assert ARRIVALS.signal_s == 1.5
-    assert Arrivals(P, {name: time + 0.75 for name, time in P.items()}).signal_s == pytest.approx(0.3)
-
-
-def test_noise_has_the_colour_of_the_channels_own():
-    stream = event()
-    (slow,) = stream.select(station="A", channel="HHZ")
-    slow.data = slow.data + 5.0 * np.sin(2 * np.pi * 1.0 * np.arange(1200) / RATE)
-    noise = added(stream, "trace:1")
-
-    def low_share(values: np.ndarray) -> float:
-        power = np.abs(np.fft.rfft(values)) ** 2
-        return float(power[np.fft.rfftfreq(values.size, 1 / RATE) < 2.5].sum() / power.sum())
-
-    assert low_share(noise["XX.A..HHZ"]) > 0.8
-    assert low_share(noise["XX.A..HHN"]) < 0.5
-
-
-def test_own_noise_ends_before_the_first_p_and_is_never_too_short():
-    (trace,) = event().select(station="A", channel="HHZ")
-    assert own_noise(trace, P["XX.A"]).tolist() == trace.data[70:190].tolist()
-    assert own_noise(trace, START + 1.0).tolist() == trace.data[:40].tolist()
-    assert own_noise(trace, START - 1.0) is None
-    assert own_noise(Trace(np.zeros(1200), trace.stats), P["XX.A"]) is None
-    assert own_noise(Trace(np.where(np.arange(1200) > 900, np.nan, trace.data), trace.stats), P["XX.A"]) is None
-
-
-def test_draws_belong_to_the_event_and_the_channel_alone():
-    stream = event()
-    first, again, other = (added(stream, "trace:1", event=name) for name in ("one", "one", "two"))
-    half = added(stream, "trace:0.5")
-    fewer = added(Stream([trace for trace in stream if trace.stats.station != "A"]), "trace:1")
-    seeded = added(stream, "trace:1", seed=5)
-    for channel, noise in first.items():
-        assert np.array_equal(noise, again[channel])
-        assert np.allclose(2.0 * noise, half[channel], atol=1e-9)
-        assert abs(np.corrcoef(noise, other[channel])[0, 1]) < 0.3
-        assert abs(np.corrcoef(noise, seeded[channel])[0, 1]) < 0.3
-    assert all(np.array_equal(noise, first[channel]) for channel, noise in fewer.items())
-    channels = list(first)
-    assert abs(np.corrcoef(first[channels[0]], first[channels[1]])[0, 1]) < 0.3
-
-
-def test_what_was_given_is_not_changed():
-    stream = event()
-    before = [trace.data.copy() for trace in stream]
-    made(stream, "stations:3+network:1")
-    assert len(stream) == 15
-    assert all(np.array_equal(trace.data, data) for trace, data in zip(stream, before, strict=True))
-    assert made(stream, "clean") is stream
-
-
-def test_a_dead_channel_stays_dead_and_one_without_noise_goes():
-    stream = event(dead="XX.B")
-    for trace in stream.select(station="C"):
-        trace.trim(UTCDateTime(START + 11.0))
-    noise = added(stream, "trace:1")
-    assert not noise["XX.B..HHZ"].any()
-    assert not [channel for channel in noise if channel.startswith("XX.C")]
-
-
-def test_a_station_without_a_vertical_gets_the_median_noise():
-    stream = Stream([trace for trace in event() if trace.id != "XX.E..HHZ"])
-    middle = (signal(stream, "XX.B") + signal(stream, "XX.C")) / 2.0
-    assert np.std(added(stream, "trace:1")["XX.E..HHN"]) == pytest.approx(middle, rel=1e-3)
-    with pytest.raises(EventError, match="vertical"):
-        made(Stream([trace for trace in stream if trace.stats.channel != "HHZ"]), "trace:1")
-
-
-def stations_in(stream: Stream) -> set[str]:
-    return {trace.stats.station for trace in stream}
-
-
-def test_so_many_stations_are_left_the_fewer_among_the_more():
-    stream = event(dead="XX.B")
-    two, three, four, nine = (made(stream, f"stations:{count}") for count in (2, 3, 4, 9))
-    assert stations_in(two) < stations_in(three) < stations_in(four) == stations_in(nine) == set("ACDE")
-    assert len(three) == 9
-    assert stations_in(made(stream, "stations:2")) == stations_in(two)
-    assert len({frozenset(stations_in(made(stream, "stations:2", event=str(k)))) for k in range(9)}) > 1
-
-
-def test_conditions_are_joined_in_order():
-    stream = event()
-    noisy = made(stream, "stations:3+trace:1")
-    assert stations_in(noisy) == stations_in(made(stream, "stations:3"))
-    alone = made(stream, "trace:1")
-    for trace in noisy:
-        assert np.array_equal(trace.data, alone.select(id=trace.id)[0].data)
-
-
-def test_a_condition_has_one_name():
-    assert condition_of("stations:10+network:1.50").name == "stations:10+network:1.5"
-    assert condition_of("clean") == Condition() == condition_of(Condition().name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", "dirty", "trace", "trace:", "trace:0", "trace:-1", "trace:nan", "trace:inf", "network:x", "stations:2.5",
-     "stations:0", "clean+trace:1", "trace:1+network:1", "trace:1+trace:2", "stations:3+"],
-)  # fmt: skip
-def test_other_conditions_are_refused(name):
-    with pytest.raises(SettingError, match=r"known are clean, trace:SNR"):
-        condition_of(name)
-
-
-def test_arrivals_are_those_of_the_earth_model():
-    stations = (Station("XX", "A", 36.0, -97.0), Station("XX", "B", 36.0, -97.0, 2000.0))
-    trigger = Trigger("o", START, "e", 36.0, -97.0, 6.0)
-    found = arrivals_of(trigger, stations, LayeredTravelTimes([0.0], [6.0], [3.0]))
-    assert [found.p["XX.A"] - START, found.p["XX.B"] - START] == pytest.approx([1.0, 8.0 / 6.0], abs=1e-5)
-    assert found.s["XX.A"] - START == pytest.approx(2.0, abs=1e-5)
-    with pytest.raises(ValueError, match="no hypocentre"):
-        arrivals_of(Trigger("o", START), stations, LayeredTravelTimes([0.0], [6.0], [3.0]))
-
 
 # Figures of made-up answers
 
 
-def answered(errors, accepted, sigma_km=1.0, condition="clean", model="made"):
-    """Solutions off by (east, north, down, late) from events on a line; None fails."""
+def answered(errors, accepted, sigma_km=1.0, condition="clean", model="made", judges=True, times=True):
+    """Rows of answers that are off by (east, north, down, late) from events on a line; None fails."""
     net, solutions = bursts.network(), []
     for k, (error, stands) in enumerate(zip(errors, accepted, strict=True)):
         trigger = Trigger("o", 1000.0 * k, f"smi:local/event/e{k}")
@@ -233,7 +52,8 @@ def answered(errors, accepted, sigma_km=1.0, condition="clean", model="made"):
         solutions.append(
             Solution(trigger, IDENTITY, place, None, abstention=None if stands else Abstention("low peak"))
         )
-    return measuring.Answered(condition, model, tuple(solutions), (0.5, 1.5, 1.0, 1.0))
+    rows = asking.rows_of(solutions, (0.5, 1.5, 1.0, 1.0), truth(), net.frame, times)
+    return asking.Answered(condition, model, judges, rows)
 
 
 def truth(count=4):
@@ -243,12 +63,12 @@ def truth(count=4):
 
 ERRORS = ((3.0, 4.0, -2.0, 0.1), (0.0, 1.0, 1.0, -0.2), (0.0, 0.0, 0.0, 0.6), None)
 STANDS = (False, True, True, False)
-QUICK = measuring.Settings(resamples=50)
+QUICK = recordings.Settings(resamples=50, near_km=2.0)
 
 
 @pytest.fixture(scope="module")
 def result():
-    return measuring.result(answered(ERRORS, STANDS), truth(), bursts.network(), QUICK)
+    return measuring.result(answered(ERRORS, STANDS), QUICK)
 
 
 def test_figures_are_of_all_answers_and_of_those_it_stands_by(result):
@@ -264,6 +84,8 @@ def test_figures_are_of_all_answers_and_of_those_it_stands_by(result):
     assert [item.share.value for item in every.row.horizontal] == pytest.approx([2 / 3, 2 / 3])
     assert [item.share.value for item in trusted.row.horizontal] == [1.0, 1.0]
     assert result.seconds == 1.0
+    # Two of four lie near: one does not, and one has no answer at all
+    assert (every.near, trusted.near) == (0.5, 0.5)
 
 
 def test_each_events_answer_is_kept(result):
@@ -278,28 +100,48 @@ def test_each_events_answer_is_kept(result):
 
 
 def test_origin_times_that_mean_nothing_are_left_out():
-    settings = measuring.Settings(resamples=50, times=False)
-    found = measuring.result(answered(ERRORS, STANDS), truth(), bursts.network(), settings)
+    settings = recordings.Settings(resamples=50, times=False)
+    found = measuring.result(answered(ERRORS, STANDS, times=False), settings)
     assert found.answers.time_s is None
     assert found.answers.row.time_mae is None
     assert {item["time_s"] for item in found.events} == {None}
 
 
+def test_rows_mean_the_same_after_a_stay_in_a_file(result, tmp_path):
+    kept, question = asking.Kept(tmp_path / "deep" / "er"), {"of": 1.0, "unknown": np.nan}
+    assert kept.load(question) is None
+    made = answered(ERRORS, STANDS)
+    kept.save(question, made.rows)
+    again = measuring.result(asking.Answered("clean", "made", True, kept.load(question)), QUICK)
+    assert asdict(again)["answers"] == asdict(result)["answers"]
+    assert (again.abstained, again.failed) == (result.abstained, result.failed)
+    assert kept.load({"of": 2.0, "unknown": np.nan}) is None
+    assert asking.Kept(tmp_path / "deep" / "er", again=True).load(question) is None
+    (file,) = (tmp_path / "deep" / "er").iterdir()
+    file.write_text("{")
+    with pytest.raises(SettingError, match="remove it"):
+        kept.load(question)
+
+
 def test_the_tables_hold_the_figures(result):
-    other = measuring.result(
-        answered((None,) * 4, (False,) * 4, condition="trace:1", model="mute"), truth(), bursts.network(), QUICK
-    )
-    text = to_markdown(measuring.document(measuring.Measured("Title", {"date": "today"}, (result, other), ())))
+    other = measuring.result(answered((None,) * 4, (False,) * 4, condition="trace:1", model="mute"), QUICK)
+    plain = measuring.result(answered(ERRORS, (True,) * 4, model="plain", judges=False), QUICK)
+    found = measuring.Measured("Title", {"date": "today"}, (result, plain, other), (), near_km=2.0)
+    text = to_markdown(reporting.document(found))
     assert "## clean" in text
     assert "## trace:1" in text
+    assert "| within 2 km |" in text
     every, trusted = (line for line in text.splitlines() if line.startswith("| made, "))
     assert every.startswith("| made, all answers | 4 | 2 | 1 | 1 | 2.00 [")
     assert every.endswith("| 0.20 | 67 % / 67 % | 1.00 |")
     assert trusted.startswith("| made, accepted answers | 4 | 2 | 1 | 1 | 0.50 [")
     assert trusted.endswith("| 0.40 | 100 % / 100 % | - |")
     assert "made abstained: 1 low peak." in text
-    assert "| mute, all answers | 4 | 0 | 0 | 4 | - | - | - | - | - | - | 1.00 |" in text
+    assert "| mute, all answers | 4 | 0 | 0 | 4 | - | - | - | 0 % | - | - | - | 1.00 |" in text
     assert "mute failed: 4 no waveforms." in text
+    (line,) = (line for line in text.splitlines() if line.startswith("| plain |"))
+    assert line.startswith("| plain | 4 | - | - | 1 | 2.00 [")
+    assert "| 50 % |" in line
 
 
 # On a folder
@@ -328,7 +170,8 @@ def measured(folder, model, tmp_path_factory):
     shutil.copy(model, twin)
     status = command_line.main(
         ["anynet", "measure", "--data", str(folder), "--model", str(model), str(twin), "--earth-model",
-         str(folder / "earth.csv"), "--conditions", "clean", "stations:6+trace:3", "-o", str(out)]
+         str(folder / "earth.csv"), "--conditions", "clean", "stations:6+trace:3", "--trigger-error", "0", "-o",
+         str(out)]
     )  # fmt: skip
     assert status == 0
     return json.loads((out / "measured.json").read_text()), (out / "measured.md").read_text()
@@ -371,8 +214,8 @@ def test_the_baselines_stand_beside_them(measured):
 
 
 def test_an_undisturbed_event_is_located_as_the_plugin_locates_it(folder, model, measured):
-    settings = measuring.Settings()
-    (trigger, *_), earth = measuring.open_events(folder, settings).chosen, read_earth_model(folder / "earth.csv")
+    settings = recordings.Settings()
+    (trigger, *_), earth = recordings.open_events(folder, settings).chosen, read_earth_model(folder / "earth.csv")
     opened, inventory = load(model, threads=1), read_inventory(folder / "stations.xml")
     stream = (
         open_source(str(folder / "waveforms")).get_waveforms(["XX.*.*.*"], *required_window(trigger, opened.passport))
@@ -385,13 +228,13 @@ def test_an_undisturbed_event_is_located_as_the_plugin_locates_it(folder, model,
 
 
 def test_every_second_event_and_events_without_a_split(folder, tmp_path):
-    assert len(measuring.open_events(folder, measuring.Settings(every=2)).chosen) == 2
-    training = measuring.open_events(folder, measuring.Settings(split="train"))
+    assert len(recordings.open_events(folder, recordings.Settings(every=2)).chosen) == 2
+    training = recordings.open_events(folder, recordings.Settings(split="train"))
     assert (len(training.chosen), training.training) == (6, ())
     bare = tmp_path / "bare"
     shutil.copytree(folder, bare)
     (bare / "split.csv").unlink()
-    every = measuring.open_events(bare, measuring.Settings())
+    every = recordings.open_events(bare, recordings.Settings())
     assert (len(every.chosen), every.training) == (10, ())
     assert measuring.baselines(every, QUICK) == ()
 
@@ -401,12 +244,12 @@ def test_folders_that_cannot_be_measured_on_are_refused(folder, tmp_path):
     shutil.copytree(folder, bare)
     (bare / "split.csv").write_text("event,split\ne0,train\n")
     with pytest.raises(SettingError, match="no test event"):
-        measuring.open_events(bare, measuring.Settings())
+        recordings.open_events(bare, recordings.Settings())
     text = (folder / "catalog.xml").read_text()
     depth = text[text.index("<depth>") : text.index("</depth>") + len("</depth>")]
     (bare / "catalog.xml").write_text(text.replace(depth, "", 1))
     with pytest.raises(SettingError, match="e0 has no hypocentre"):
-        measuring.open_events(bare, measuring.Settings())
+        recordings.open_events(bare, recordings.Settings())
 
 
 @pytest.mark.parametrize(
@@ -415,6 +258,9 @@ def test_folders_that_cannot_be_measured_on_are_refused(folder, tmp_path):
         (["--conditions", "louder"], "condition louder"),
         (["--every", "0"], "--every"),
         (["--signal", "-1"], "--signal"),
+        (["--trigger-error", "-1"], "--trigger-error"),
+        (["--within", "0"], "--within"),
+        (["--conditions", "velocity:+10"], "--earth-model with a file of layers"),
         (["--earth-model", "mars"], "earth model mars"),
         (["--corrections", "nothing.json"], "nothing.json"),
         (["--model", "nothing.onnx"], "nothing.onnx"),
@@ -430,3 +276,143 @@ def test_wrong_arguments_are_named(folder, model, tmp_path, capsys, given, said)
     assert command_line.main(["anynet", "measure", *usual, *given]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+# What locators are told, what is kept, who else is asked
+
+
+def test_the_trigger_is_off_by_an_error_of_its_own_and_has_no_picks(folder):
+    events = recordings.open_events(folder, recordings.Settings(split="train")).chosen
+    picked = [replace(e, picks=(Pick("p", e.time + 3.0, "XX", "B1", phase="P"),)) for e in events]
+
+    def late(**given):
+        return [recordings.triggered(e, recordings.Settings(**given)).time - e.time for e in events]
+
+    assert late(trigger_error_s=0.0) == [0.0] * 6
+    assert late(trigger_error_s=2.0) == pytest.approx([2.0 * x for x in late(trigger_error_s=1.0)], abs=1e-6)
+    assert late(seed=4) != late()
+    assert len(set(late())) == 6
+    many = [
+        recordings.triggered(replace(events[0], event_id=f"a/e{k}"), QUICK).time - events[0].time for k in range(400)
+    ]
+    assert np.std(many) == pytest.approx(1.0, abs=0.1)
+    assert abs(np.mean(many)) < 0.15
+    assert [recordings.triggered(e, recordings.Settings()).picks for e in picked] == [()] * 6
+    assert recordings.triggered(picked[0], recordings.Settings(picks=True)).picks == picked[0].picks
+
+
+def measure_again(folder, model, out, *more):
+    status = command_line.main(
+        ["anynet", "measure", "--data", str(folder), "--model", str(model), "--rival", "conventional",
+         "--earth-model", str(folder / "earth.csv"), "--every", "2", "-o", str(out), *more]
+    )  # fmt: skip
+    assert status == 0
+    return json.loads((out / "measured.json").read_text()), (out / "measured.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def rivalled(folder, model, tmp_path_factory):
+    """The command with the rival in the right and in a wrong earth, and its folder."""
+    out = tmp_path_factory.mktemp("rivalled")
+    return *measure_again(folder, model, out, "--conditions", "clean", "velocity:-20"), out
+
+
+def test_the_rival_locates_and_judges_nothing(rivalled):
+    _, rival = of(rivalled, "clean")
+    assert rival["name"] == "conventional"
+    assert rival["accepted"] is None
+    assert rival["answers"]["row"]["epicentre"]["mean"]["value"] < 4.0
+    assert all(item["stations"] >= 6 and abs(item["time_s"]) < 1.5 for item in rival["events"])
+    assert rival["answers"]["near"] == 1.0
+    assert "| conventional | 2 | - | - | 0 |" in rivalled[1]
+    assert "in the same earth" in rivalled[1]
+
+
+def test_the_rival_fails_where_there_is_nothing_to_pick(folder):
+    events = recordings.open_events(folder, recordings.Settings())
+    subject = Conventional(
+        load(resolve("migration"), threads=1).passport,
+        events.inventory,
+        events.network,
+        read_earth_model(folder / "earth.csv"),
+    )
+    (trigger, *_) = events.chosen
+    job = recordings.fetched(events, trigger, *subject.window(trigger))
+    assert subject.locate(job).hypocenter is not None
+    rng = np.random.default_rng(0)
+    for trace in job.stream:
+        trace.data = rng.normal(size=trace.stats.npts)
+    lost = subject.locate(job)
+    assert (lost.hypocenter, lost.abstention.reason) == (None, "too few picks")
+    assert subject.locate(replace(job, stream=Stream())).abstention.reason
+    assert subject.locate(Job(trigger, Stream(), EventError("cannot be made"))).abstention.detail == "cannot be made"
+
+
+def test_a_slower_earth_moves_every_locators_answers(rivalled):
+    for right, wrong in zip(of(rivalled, "clean"), of(rivalled, "velocity:-20"), strict=True):
+        assert right["name"] == wrong["name"]
+        for one, two in zip(right["events"], wrong["events"], strict=True):
+            assert np.hypot(one["east_km"] - two["east_km"], one["north_km"] - two["north_km"]) > 0.3
+        # Waves that take longer set out earlier
+        late = [[event["time_s"] for event in each["events"]] for each in (right, wrong)]
+        assert np.mean(late[1]) < np.mean(late[0]) - 0.5
+
+
+def test_corrections_stay_in_a_wrong_earth_and_belong_to_the_right_one(folder, model):
+    events, opened = recordings.open_events(folder, QUICK), load(model, threads=1)
+    earth = read_earth_model(folder / "earth.csv")
+    delays = tuple(StationDelay(station.id, PhaseDelay(0.5), PhaseDelay(0.5)) for station in events.network.stations)
+    corrections = StationCorrections(name_of(earth), hash_of(earth), delays)
+    subject = ModelSubject("made", opened, events.inventory, earth, corrections)
+    assert subject.in_earth(0.0) is subject
+    job = recordings.fetched(events, events.chosen[0], *subject.window(events.chosen[0]))
+    slow, bare = (each.in_earth(-10.0).locate(job) for each in (subject, replace(subject, corrections=None)))
+    # What all delays have in common is taken from the origin time
+    assert slow.hypocenter.time - bare.hypocenter.time == pytest.approx(-0.5, abs=0.1)
+    with pytest.raises(SettingError, match="corrections"):
+        replace(subject, earth=scaled_earth(earth, 5.0)).in_earth(-10.0)
+
+
+def test_what_was_asked_is_not_asked_again(folder, model, rivalled, monkeypatch):
+    out = rivalled[2]
+    before = {path.name: path.read_bytes() for path in (out / "answers").iterdir()}
+    assert len(before) == 4
+    asked = []
+    locate = ModelSubject.locate
+    monkeypatch.setattr(ModelSubject, "locate", lambda self, job: asked.append(job) or locate(self, job))
+    found, _ = measure_again(folder, model, out, "--conditions", "velocity:-20", "clean", "removed:2")
+    assert len(asked) == 2  # the new condition's two events alone
+    for condition in ("clean", "velocity:-20"):
+        assert of((found,), condition) == of(rivalled, condition)
+    assert {item["stations"] for item in of((found,), "removed:2")[0]["events"]} == {bursts.STATIONS - 2}
+    assert all((out / "answers" / name).read_bytes() == data for name, data in before.items())
+    measure_again(folder, model, out, "--conditions", "clean", "--trigger-error", "0.5")
+    assert len(asked) == 4
+    measure_again(folder, model, out, "--conditions", "clean", "--again")
+    assert len(asked) == 6
+
+
+def test_the_header_says_how_loud_the_events_are_and_what_the_trigger_is(rivalled):
+    found, text, _ = rivalled
+    around = found["surroundings"]
+    assert (around["events"], around["stations"], around["band_hz"]) == (2, bursts.STATIONS, [2.0, 8.0])
+    # Bursts of 20 times the noise that die within two seconds; the horizontals' S is not in it
+    assert 8.0 < around["snr"] < 25.0
+    assert f"- signal-to-noise ratio of P: {around['snr']:.1f} on the vertical at 2-8 Hz" in text
+    assert "- trigger: the catalogue's time with a normal error of 1 s, the same for all; picks: none" in text
+
+
+def test_the_loudness_is_a_ratio_of_levels():
+    stations = bursts.network().stations[:3]
+    rng, rate, count = np.random.default_rng(2), 20.0, 600
+    data, valid = rng.normal(size=(3, 3, count)), np.ones((3, 3, count), bool)
+    data[0, 0, 240:] *= 7.0
+    data[0, 1, 260:] *= 3.0
+    valid[0, 2] = False
+    p = dict(zip([s.id for s in stations], (1012.0, 1013.0, 1014.0), strict=True))
+    arrivals = Arrivals(p, {name: time + 8.0 for name, time in p.items()})
+    found = recordings.loudness(Conditioned(data.astype(np.float32), valid, rate, 1000.0), stations, arrivals)
+    assert found[:2] == pytest.approx([7.0, 3.0], rel=0.35)
+    assert np.isnan(found[2])
+    late = recordings.loudness(Conditioned(data.astype(np.float32), valid, rate, 1011.5), stations, arrivals)
+    assert np.isnan(late).all()

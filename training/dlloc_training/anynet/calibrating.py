@@ -21,7 +21,7 @@ from seiscomp_dlloc.traveltimes import TravelTimes
 
 from ..noise import extend_noise
 from .disturbing import arrivals_of, own_noise, station_of
-from .measuring import Events, fetched
+from .recordings import Events, fetched
 
 FloatArray = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Recorded events made harder before a locator sees them: noise laid under them, stations taken away.
+"""Recorded events made harder before a locator sees them: noise laid under them, stations taken away, clocks wrong.
 
 Streams in, streams out. What is drawn depends on the seed, the event and the channel, and on nothing else: every model
 gets the same, the noise of two levels differs by a factor alone, and six stations are among ten.
@@ -6,23 +6,22 @@ gets the same, the noise of two levels differs by a factor alone, and six statio
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from obspy import Stream, Trace
 
-from seiscomp_dlloc.errors import EventError, SettingError
+from seiscomp_dlloc.errors import EventError
 from seiscomp_dlloc.predict import predict
 from seiscomp_dlloc.records import Station, Trigger
 from seiscomp_dlloc.traveltimes import TravelTimes
 
 from ..noise import extend_noise
+from .conditions import NETWORK, PEAK, REMOVED, SHIFTED, STATIONS, Condition
 
 FloatArray = NDArray[np.float64]
-
-CLEAN, TRACE, NETWORK, STATIONS = "clean", "trace", "network", "stations"
 
 SIGNAL_S, SIGNAL_SHARE = 1.5, 0.4
 """The signal is what follows P for so long, and no longer than this share of the median time from P to S."""
@@ -30,42 +29,10 @@ SIGNAL_S, SIGNAL_SHARE = 1.5, 0.4
 NOISE_S, GUARD_S = (2.0, 6.0), 0.5
 LEAST_SAMPLES = 32
 
-_HOW = "clean, trace:SNR, network:SNR, stations:NUMBER, or some of them joined by +, as in stations:10+network:1.5"
+LEAST_EVENT_S = 2.0
 
-
-@dataclass(frozen=True)
-class Condition:
-    """What is done to every event, in order: (kind, value) of ``trace``, ``network`` and ``stations``."""
-
-    parts: tuple[tuple[str, float], ...] = ()
-
-    @property
-    def name(self) -> str:
-        """As :func:`condition_of` reads it."""
-        return "+".join(f"{kind}:{value:g}" for kind, value in self.parts) or CLEAN
-
-
-def condition_of(name: str) -> Condition:
-    """The condition of this name. Raises SettingError."""
-    if name == CLEAN:
-        return Condition()
-    parts = tuple(_part(text, name) for text in name.split("+"))
-    kinds = [kind for kind, _ in parts]
-    if len(set(kinds)) < len(kinds) or {TRACE, NETWORK} <= set(kinds):
-        raise SettingError(f"condition {name}: noise of one kind, and one number of stations; known are {_HOW}")
-    return Condition(parts)
-
-
-def _part(text: str, name: str) -> tuple[str, float]:
-    kind, _, value = text.partition(":")
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    whole = kind != STATIONS or number == np.floor(number)
-    if kind not in (TRACE, NETWORK, STATIONS) or not (0.0 < number < math.inf and whole):
-        raise SettingError(f"condition {name}: {text} is none; known are {_HOW}")
-    return kind, number
+SHIFTED_SHARE = 0.2
+"""Of the stations that record anything, at least one, so many have a wrong clock."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +66,21 @@ def disturbed(
     signal_s: float | None = None,
     seed: int = 0,
 ) -> Stream:
-    """``stream`` in ``condition``; ``event`` names what is drawn for it.
+    """``stream`` in ``condition`` (what it says of the earth aside); ``event`` names what is drawn for it.
 
     ``gains``: counts per unit of ground motion by channel, 1 where it has none. ``signal_s`` is
     :attr:`Arrivals.signal_s` where it is None. Raises EventError where the condition cannot be made.
     """
-    for kind, value in condition.parts:
-        if kind == STATIONS:
-            stream = with_stations(stream, int(value), _generator(seed, event, STATIONS))
+    for kind, value in condition.waveforms.parts:
+        if kind in (STATIONS, REMOVED, SHIFTED):
+            stream = _AT_STATIONS[kind](stream, value, generator(seed, event, kind))
         else:
             length = arrivals.signal_s if signal_s is None else signal_s
-            levels = noise_levels(stream, value, arrivals.p, gains, length, alike=kind == NETWORK)
-            stream = with_noise(stream, levels, min(arrivals.p.values()), gains, event, seed)
+            if kind == PEAK:
+                levels = peak_levels(stream, value, arrivals)
+            else:
+                levels = noise_levels(stream, value, arrivals.p, gains, length, alike=kind == NETWORK)
+            stream = with_noise(stream, levels, min(arrivals.p.values()), event, seed)
     return stream
 
 
@@ -119,25 +89,61 @@ def station_of(trace: Trace) -> str:
     return f"{trace.stats.network}.{trace.stats.station}"
 
 
-def _generator(seed: int, *names: str) -> np.random.Generator:
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers that belong to these names: an event's, a channel's, what is drawn."""
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
-def with_stations(stream: Stream, count: int, rng: np.random.Generator) -> Stream:
-    """The waveforms of ``count`` random stations among those that record anything; of all where they are no more."""
+def _shuffled(stream: Stream, rng: np.random.Generator) -> list[str]:
+    """The stations that record anything, in random order."""
     live = sorted({station_of(trace) for trace in stream if np.ptp(trace.data) > 0})
-    kept = frozenset(rng.permutation(live)[:count].tolist())
+    return [str(name) for name in rng.permutation(live)]
+
+
+def _of(stream: Stream, stations: Sequence[str]) -> Stream:
+    kept = frozenset(stations)
     return Stream([trace for trace in stream if station_of(trace) in kept])
+
+
+def with_stations(stream: Stream, count: float, rng: np.random.Generator) -> Stream:
+    """The waveforms of ``count`` random stations among those that record anything; of all where they are no more."""
+    return _of(stream, _shuffled(stream, rng)[: int(count)])
+
+
+def without_stations(stream: Stream, count: float, rng: np.random.Generator) -> Stream:
+    """The waveforms without ``count`` random stations of those that record anything, and without those that do not."""
+    return _of(stream, _shuffled(stream, rng)[int(count) :])
+
+
+def with_wrong_clocks(stream: Stream, shift_s: float, rng: np.random.Generator) -> Stream:
+    """All waveforms of a random SHIFTED_SHARE of the stations ``shift_s`` early or, as likely, late."""
+    stations = _shuffled(stream, rng)
+    wrong = stations[: max(round(SHIFTED_SHARE * len(stations)), 1)]
+    shifts = dict(zip(stations, shift_s * rng.choice([-1.0, 1.0], len(stations)), strict=True))
+    out = Stream()
+    for trace in stream:
+        if station_of(trace) in wrong:
+            trace = Trace(trace.data, trace.stats.copy())  # the samples are shared, the time is not
+            trace.stats.starttime += shifts[station_of(trace)]
+        out.append(trace)
+    return out
+
+
+_AT_STATIONS: dict[str, Callable[[Stream, float, np.random.Generator], Stream]] = {
+    STATIONS: with_stations,
+    REMOVED: without_stations,
+    SHIFTED: with_wrong_clocks,
+}
 
 
 def noise_levels(
     stream: Stream, snr: float, p: Mapping[str, float], gains: Mapping[str, float], signal_s: float, alike: bool
 ) -> dict[str, float]:
-    """RMS of the noise to be added, in units of ground motion, by sensor (``NET.STA.LOC.HH``).
+    """RMS (counts) of the noise to be added, by channel.
 
-    The RMS of ``signal_s`` after P on the vertical over that of the noise is ``snr``: at every sensor or, ``alike``, at
-    the median one, with the same noise at all. A sensor without a vertical record of the signal gets the median noise.
-    Raises EventError where there is no such record at all.
+    The RMS of ``signal_s`` after P on the vertical over that of the noise is ``snr``, both in units of ground motion:
+    at every sensor (``NET.STA.LOC.HH``) or, ``alike``, at the median one, with the same noise at all. A sensor without
+    a vertical record of the signal gets the median noise. Raises EventError where there is no such record at all.
     """
     loud: dict[str, float] = {}
     for trace in stream:
@@ -149,8 +155,40 @@ def noise_levels(
     if not loud:
         raise EventError("no vertical record of P: noise of no given ratio can be added")
     middle = float(np.median(list(loud.values())))
-    sensors = sorted({trace.id[:-1] for trace in stream})
-    return {sensor: (middle if alike else loud.get(sensor, middle)) / snr for sensor in sensors}
+    return {
+        trace.id: (middle if alike else loud.get(trace.id[:-1], middle)) / snr * gains.get(trace.id, 1.0)
+        for trace in stream
+    }
+
+
+def peak_levels(stream: Stream, snr: float, arrivals: Arrivals) -> dict[str, float]:
+    """RMS (counts) of the noise to be added, by channel, until the peak of each is ``snr`` times the noise's RMS.
+
+    The peak is the largest value about the mean from P to as long after S as S is after P, two seconds at least; the
+    noise is that of the channel before the first P and what is added, which add as squares; nothing is added where
+    there is more already. A channel without a record of P gets none. Raises EventError where none has one.
+    """
+    first, levels = min(arrivals.p.values()), dict[str, float]()
+    for trace in stream:
+        name, own = station_of(trace), own_noise(trace, first)
+        if name not in arrivals.p or own is None:
+            continue
+        p, s = arrivals.p[name], arrivals.s[name]
+        event = _from(trace, p, max(2.0 * (s - p), LEAST_EVENT_S))
+        if event.size:
+            peak = float(np.max(np.abs(event - np.mean(trace.data, dtype=float))))
+            wanted = math.sqrt(max((peak / snr) ** 2 - float(np.var(own)), 0.0))
+            levels[trace.id] = max(wanted, levels.get(trace.id, 0.0))
+    if not levels:
+        raise EventError("no record of P with noise before it: noise of no given ratio can be added")
+    return {trace.id: levels.get(trace.id, 0.0) for trace in stream}
+
+
+def _from(trace: Trace, time: float, length_s: float) -> FloatArray:
+    """The samples for so long from ``time`` on, as far as they go; none where the trace begins after it."""
+    rate = trace.stats.sampling_rate
+    first = round((time - trace.stats.starttime.timestamp) * rate)
+    return np.asarray(trace.data[first : first + round(length_s * rate)] if first >= 0 else [], float)
 
 
 def _rms_from(trace: Trace, time: float, length_s: float) -> float:
@@ -160,10 +198,9 @@ def _rms_from(trace: Trace, time: float, length_s: float) -> float:
     return float(np.std(trace.data[first : first + count])) if 0 <= first <= trace.stats.npts - count else 0.0
 
 
-def with_noise(
-    stream: Stream, levels: Mapping[str, float], first_p: float, gains: Mapping[str, float], event: str, seed: int = 0
-) -> Stream:
-    """Gaussian noise added to every trace, of the RMS ``levels`` and of the spectrum of the channel's own noise.
+def with_noise(stream: Stream, levels: Mapping[str, float], first_p: float, event: str, seed: int = 0) -> Stream:
+    """Gaussian noise added to every trace, of the RMS ``levels`` (counts, by channel) and of the spectrum of the
+    channel's own noise.
 
     Its own noise is what a channel has up to half a second before ``first_p`` (POSIX s), 6 s at most, and no less than
     the first 2 s of the record. A channel without as much noise is left out, a dead one stays as it is.
@@ -178,11 +215,10 @@ def with_noise(
         if np.ptp(trace.data) == 0:
             out.append(trace)
         elif trace.id in colours:
-            rng = _generator(seed, event, trace.id, str(number))
+            rng = generator(seed, event, trace.id, str(number))
             noise = extend_noise(colours[trace.id], max(trace.stats.npts, LEAST_SAMPLES), rng).astype(float)
-            rms = levels[trace.id[:-1]] * gains.get(trace.id, 1.0)
             noisy = trace.copy()
-            noisy.data = np.asarray(trace.data, float) + noise[: trace.stats.npts] * (rms / np.std(noise))
+            noisy.data = np.asarray(trace.data, float) + noise[: trace.stats.npts] * (levels[trace.id] / np.std(noise))
             out.append(noisy)
     return out
 

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ...anynet.calibrating import calibration, claims_of, noise_windows
     from ...anynet.exporting import UNCALIBRATED
-    from ...anynet.measuring import TRAIN, Settings, fetched_for, open_events
+    from ...anynet.recordings import TRAIN, Settings, fetched_for, open_events
 
     model = models.load(resolve(args.model), threads=args.threads)
     if model.passport.raw["calibration"] != UNCALIBRATED:
