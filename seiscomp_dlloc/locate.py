@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from . import heads, representations, trust
 from .arrivals.corrections import CorrectedArrivals, StationCorrections
+from .arrivals.gridearth import GridEarth
 from .arrivals.radial import RadialArrivals
 from .channels import ChannelIndex
 from .errors import EventError, NoEventFound, NoWaveforms, SettingError
 from .firstbreak import LTA_S, PEAK_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
+from .migration.gridded import GridMigrator
 from .migration.locating import Migrator, aperture_km
 from .network import inventory_stations, match_network
 from .passport import Passport
@@ -190,7 +192,7 @@ class Locator:
         model: RunsModel,
         inventory: Any,
         options: Options | None = None,
-        earth_model: dict[str, Any] | None = None,
+        earth_model: dict[str, Any] | GridEarth | None = None,
         corrections: StationCorrections | None = None,
     ):
         self.model, self.options = model, options or Options()
@@ -200,17 +202,23 @@ class Locator:
                 f"earth model, corrections: model {self.passport.name} belongs to its own network and earth; only "
                 "models of any network take others, as anynet"
             )
-        self.earth_model = earth_model or self.passport.earth_model
-        self.travel_times = from_passport(self.earth_model)
-        self._arrivals = RadialArrivals(self.travel_times)
+        self._grids = earth_model if isinstance(earth_model, GridEarth) else None
+        layered = earth_model.beside if isinstance(earth_model, GridEarth) else earth_model
+        # Beside grids: the earth of everything but the search
+        self._layered = layered or self.passport.earth_model
+        self.earth_model = self._grids.document if self._grids else self._layered
+        self.travel_times = from_passport(self._layered)
+        self._arrivals = self._grids.arrivals if self._grids else RadialArrivals(self.travel_times)
         self._migrator = self._migrator_with(corrections)
         self._inventory = inventory
         self._index = ChannelIndex.from_inventory(inventory)
         self._solver = Solver(self.passport, model.identity, self._index, self.travel_times, self.options)
 
     def _migrator_with(self, corrections: StationCorrections | None) -> Migrator:
-        if corrections is None:
-            return Migrator(self._arrivals)
+        arrivals = self._arrivals if corrections is None else self._corrected(corrections)
+        return Migrator(arrivals) if self._grids is None else GridMigrator(arrivals, self._grids.arrivals)
+
+    def _corrected(self, corrections: StationCorrections) -> CorrectedArrivals:
         name, held = name_of(self.earth_model), hash_of(self.earth_model)
         if corrections.earth_hash != held:
             changed = ", which has changed since" if corrections.earth_model == name else ""
@@ -219,7 +227,7 @@ class Locator:
                 f"{corrections.earth_hash}), here it is {name!r} (content {held}){changed}; give that one, or learn "
                 "them again"
             )
-        return Migrator(CorrectedArrivals(self._arrivals, corrections))
+        return CorrectedArrivals(self._arrivals, corrections)
 
     def with_corrections(self, corrections: StationCorrections | None) -> "Locator":
         """A locator with these station corrections, and no others, that shares this one's tables."""
@@ -316,6 +324,10 @@ class Locator:
             strangers = set()
         if not len(stream) or not case.stations:
             raise NoWaveforms("no waveforms of any of the model's stations for this event: look at the source's span")
+        if self._grids is not None:
+            case.stations, missing, notes = self._grids.served(case.stations)
+            case.notes, strangers = (*notes, self._grids.told(self._layered)), {item.seed_id for item in missing}
+            _require(trust.too_few_stations(len(case.stations), passport.min_stations, missing))
         case.passport = passport = self._at_scale(case, stream)
         settings = passport.preprocessing
         if passport is not self.passport:

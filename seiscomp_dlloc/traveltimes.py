@@ -61,8 +61,8 @@ def name_of(earth_model: dict[str, Any]) -> str:
 def hash_of(earth_model: dict[str, Any]) -> str:
     """Twelve digits of the SHA-256 of what a document of an earth model holds, in canonical JSON.
 
-    That is all of it but the names that files gave it: two files with the same layers are the same earth model. The name
-    of one of TauP's own models is its content.
+    That is all of it but the names that files gave it: two files with the same layers are the same earth model. The
+    name of one of TauP's own models is its content.
     """
     held = dict(earth_model)
     if held["kind"] != "taup":

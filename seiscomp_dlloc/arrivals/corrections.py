@@ -43,7 +43,8 @@ class StationDelay:
 class StationCorrections:
     """Delays measured against one earth model; they mean nothing with another one.
 
-    ``earth_model`` is its name, ``earth_hash`` what it holds (:func:`~seiscomp_dlloc.traveltimes.hash_of`). Raises :class:`~seiscomp_dlloc.errors.ModelError` where a station is named twice.
+    ``earth_model`` is its name, ``earth_hash`` what it holds (:func:`~seiscomp_dlloc.traveltimes.hash_of`). Raises
+    :class:`~seiscomp_dlloc.errors.ModelError` where a station is named twice.
     """
 
     earth_model: str

@@ -15,6 +15,7 @@ from .charts import Chart
 from .projections import Projection
 
 _SAME_PLACE_KM = 1.0
+_EDGE = 0.02
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,29 @@ class GridNodes:
             cell = np.clip(np.floor(np.where(np.isfinite(place), place, 0.0)), 0, last - 1).astype(np.intp)
             shares.append(np.clip(place - cell, 0.0, 1.0).astype(np.float32))
             corner = corner * self.shape[axis] + cell
-        return Cells(corner, shares[0], shares[1], shares[2], inside)
+        points = np.stack((x_km, y_km, z_km), axis=-1)[~inside]
+        return Cells(corner, shares[0], shares[1], shares[2], inside, points, np.clip(points, *self.ends_km()))
+
+    def ends_km(self) -> tuple[FloatArray, FloatArray]:
+        """The first and the last node, (x, y, z) each."""
+        first, steps = np.array(self.origin_km), np.array(self.spacing_km)
+        return first, first + steps * (np.array(self.shape) - 1)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Points (k,) in a grid: flat index of their cell's first node, place in the cell, whether they are inside."""
+    """Points (k,) in a grid: flat index of their cell's first node, place in the cell, whether they are inside.
+
+    ``outside_km`` (m, 3): those that are not, in their order; ``border_km`` (m, 3): the grid's point nearest to each.
+    """
 
     corner: NDArray[np.intp]
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     z: NDArray[np.float32]
     inside: NDArray[np.bool_]
+    outside_km: FloatArray
+    border_km: FloatArray
 
 
 @dataclass(frozen=True)
@@ -82,8 +94,11 @@ class TimeGrid:
         if self.values.shape != self.nodes.shape:
             raise ModelError(f"{self.station} {self.phase}: {self.values.shape} times on {self.nodes.shape} nodes")
 
-    def at(self, cells: Cells) -> NDArray[np.float32]:
-        """Trilinear times (k,) in s; NaN outside the grid and where a node around has none."""
+    def at(self, cells: Cells, continued: bool = False) -> NDArray[np.float32]:
+        """Trilinear times (k,) in s; NaN outside the grid and where a node around has none.
+
+        ``continued``: outside the grid with the mean slowness between the station and the nearest point of the border.
+        """
         flat = self.values.ravel()
         ny_nz, nz = self.nodes.shape[1] * self.nodes.shape[2], self.nodes.shape[2]
 
@@ -95,21 +110,32 @@ class TimeGrid:
         near += cells.y * (edge(nz) - near)
         far += cells.y * (edge(ny_nz + nz) - far)
         near += cells.x * (far - near)
-        near[~cells.inside] = np.nan
+        near[~cells.inside] = near[~cells.inside] * self._farther(cells) if continued else np.nan
         return near
+
+    def _farther(self, cells: Cells) -> NDArray[np.float32]:
+        """How many times as far as the border the points outside are from the station (m,)."""
+        far, border = (
+            np.maximum(np.linalg.norm(points - np.array(self.station_km), axis=-1), min(self.nodes.spacing_km))
+            for points in (cells.outside_km, cells.border_km)
+        )
+        return np.asarray(far / border, np.float32)
 
 
 class GridArrivals:
     """Arrival times from 3-D grids; nodes outside a station's grid have none.
 
-    Stations (or phases) without a grid take their times from ``fallback``; :meth:`notes` names them. Raises
+    ``continued``: they have that of :meth:`TimeGrid.at`, so that a search which reaches beyond the grids is drawn
+    neither to them nor away; what it finds there (:meth:`at_edge`) is not to be believed. Stations (or phases) without
+    a grid take their times from ``fallback``; :meth:`notes` names them. Raises
     :class:`~seiscomp_dlloc.errors.ModelError` for two grids of one station and phase; its methods raise it for a
     station without a grid where there is no ``fallback``, and for one whose grid stands elsewhere.
     """
 
-    def __init__(self, grids: Sequence[TimeGrid], fallback: ArrivalTimes | None = None):
+    def __init__(self, grids: Sequence[TimeGrid], fallback: ArrivalTimes | None = None, continued: bool = False):
         self._grids: dict[tuple[str, Phase], TimeGrid] = {}
         self._fallback = fallback
+        self._continued = continued
         for grid in grids:
             key = (grid.station.replace("_", "."), grid.phase)
             if key in self._grids:
@@ -121,8 +147,23 @@ class GridArrivals:
         return tuple(
             f"{station.id}: no time grid of {' and '.join(missing)}; the 1-D earth model stands in"
             for station in stations
-            if (missing := [phase for phase in PHASES if self._find(station, phase) is None])
+            if (missing := self.missing(station))
         )
+
+    def missing(self, station: Station) -> list[Phase]:
+        """The phases of which a station has no grid."""
+        return [phase for phase in PHASES if self._find(station, phase) is None]
+
+    def at_edge(self, latitude: float, longitude: float, depth_km: float, stations: Sequence[Station]) -> bool:
+        """Whether a place lies outside a grid of ``stations``, or horizontally within 2 % of its border."""
+        plan = [[self._find(station, phase) for phase in PHASES] for station in stations]
+        for places in _all_nodes(plan):
+            x, y = places.projection.to_grid(latitude, longitude)
+            first, last = places.ends_km()
+            share = (np.array([float(x), float(y), depth_km]) - first) / (last - first)
+            if not np.all((share[:2] >= _EDGE) & (share[:2] <= 1.0 - _EDGE)) or not 0.0 <= share[2] <= 1.0:
+                return True
+        return False
 
     def times(
         self, latitude: ArrayLike, longitude: ArrayLike, depth_km: ArrayLike, stations: Sequence[Station]
@@ -137,7 +178,7 @@ class GridArrivals:
         for j, row in enumerate(plan):
             for number, grid in enumerate(row):
                 if grid is not None:
-                    filled[:, j, number] = grid.at(cells[grid.nodes])
+                    filled[:, j, number] = grid.at(cells[grid.nodes], self._continued)
         return filled
 
     def local(self, frame: LocalFrame, stations: Sequence[Station]) -> "GridLocal":
@@ -146,7 +187,7 @@ class GridArrivals:
         fallback = None
         if self._fallback is not None and lacking:
             fallback = self._fallback.local(frame, [stations[j] for j in lacking])
-        return GridLocal(frame, plan, lacking, fallback)
+        return GridLocal(frame, plan, lacking, fallback, self._continued)
 
     def _find(self, station: Station, phase: Phase) -> TimeGrid | None:
         return self._grids.get((station.id, phase)) or self._grids.get((station.code, phase))
@@ -174,8 +215,9 @@ class GridLocal:
         plan: list[list[TimeGrid | None]],
         lacking: list[int],
         fallback: LocalArrivals | None,
+        continued: bool = False,
     ):
-        self._plan = plan
+        self._plan, self._continued = plan, continued
         self._lacking = lacking
         self._fallback = fallback
         self._charts = {places: Chart(frame, places.projection, _outline(places)) for places in _all_nodes(plan)}
@@ -190,7 +232,7 @@ class GridLocal:
         for j, row in enumerate(self._plan):
             for number, grid in enumerate(row):
                 if grid is not None:
-                    filled[:, j, number] = grid.at(cells[grid.nodes])
+                    filled[:, j, number] = grid.at(cells[grid.nodes], self._continued)
         return filled
 
 

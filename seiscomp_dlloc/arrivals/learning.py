@@ -37,8 +37,9 @@ def learn(
 ) -> StationCorrections:
     """Corrections that take the median of each station's and phase's residuals away, added to those ``before``.
 
-    The residuals must be those of locations made with ``earth_model``'s document and ``before``. Medians are shrunk towards nothing where events are
-    few; scatter is 1.4826 times the median absolute deviation. Raises SettingError without any residual.
+    The residuals must be those of locations made with the earth model of that document and ``before``. Medians are
+    shrunk towards nothing where events are few; scatter is 1.4826 times the median absolute deviation. Raises
+    SettingError without any residual.
     """
     if not residuals:
         raise SettingError("corrections: no event was located with onsets that are sure enough; give more of them")

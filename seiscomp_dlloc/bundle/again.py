@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ..arrivals.gridearth import KIND, GridEarth
 from ..errors import BundleError, ModelError, SettingError
 from ..formats.plain import as_json
 from ..geometry import distance_azimuth
 from ..locate import Located, Locator, RunsModel
 from ..records import Solution
+from ..traveltimes import hash_of
 from .content import Bundle, json_bytes
 
 # The answer is the same again to the metre and the millisecond; other numbers to what another processor may change
 NEAR_M, NEAR_S, NEAR = 1.0, 1e-3, 1e-3
 
 
-def replay(bundle: Bundle, model: RunsModel) -> Located:
+def replay(bundle: Bundle, model: RunsModel, grids: GridEarth | None = None) -> Located:
     """Locate again, with the earth model and corrections of the bundle where it has any.
 
-    Raises BundleError where ``model`` is not the one that answered, or these do not go with it.
+    ``grids``: the time grids that the bundle names and does not hold. Raises BundleError where ``model`` or ``grids``
+    are not those that answered, or do not go with the rest.
     """
     wanted = bundle.manifest["model"]["sha256"]
     if model.identity.sha256 != wanted:
@@ -29,10 +32,31 @@ def replay(bundle: Bundle, model: RunsModel) -> Located:
             f"{model.identity.label} ({model.identity.sha256[:12]}...); give that model's file with --model"
         )
     try:
-        locator = Locator(model, bundle.inventory, bundle.options, bundle.earth_model, bundle.corrections)
+        earth = _earth(bundle, grids)
+        locator = Locator(model, bundle.inventory, bundle.options, earth, bundle.corrections)
     except (ModelError, SettingError) as error:
         raise BundleError(f"the bundle's earth model and corrections cannot be used: {error}") from error
     return next(iter(locator.run([bundle.job])))
+
+
+def _earth(bundle: Bundle, grids: GridEarth | None) -> dict[str, Any] | GridEarth | None:
+    """The earth model to locate with: the bundle's, or the grids that it names."""
+    kept = bundle.earth_model
+    if kept is None or kept["kind"] != KIND:
+        if grids is not None:
+            raise BundleError("the bundle was answered without time grids, and holds its earth model; give none")
+        return kept
+    if grids is None:
+        raise BundleError(
+            f"the bundle was answered with the time grids of a folder {kept['name']} (content {hash_of(kept)}), which "
+            "it does not hold; give that folder with --earth-model"
+        )
+    if hash_of(grids.document) != hash_of(kept):
+        raise BundleError(
+            f"the bundle was answered with the time grids of a folder {kept['name']} (content {hash_of(kept)}), those "
+            f"given are of {grids.name} (content {hash_of(grids.document)}); give the folder as it was"
+        )
+    return grids
 
 
 def differences(before: Mapping[str, Any], solution: Solution) -> tuple[str, ...]:

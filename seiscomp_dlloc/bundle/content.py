@@ -3,8 +3,9 @@
 A bundle is a zip file with ``manifest.json`` (trigger, options, job, settings, model, versions), ``event.xml`` (the
 job's document), ``waveforms.mseed`` (as handed to the locator), ``inventory.xml`` (StationXML of the stations of the
 event's time, responses of those with waveforms), ``answer.json``, and where there are any ``answer.xml``,
-``picture.png``, ``earth_model.json`` (as a passport's ``earth_model``) and ``corrections.json`` (of stations, as
-:mod:`~seiscomp_dlloc.formats.corrections` has them), which the locator had in place of the model's own.
+``picture.png``, ``earth_model.json`` (as a passport's ``earth_model``; of time grids, which are large, their name and
+hash alone) and ``corrections.json`` (of stations, as :mod:`~seiscomp_dlloc.formats.corrections` has them), which the
+locator had in place of the model's own.
 
 The version is that of the manifest. A member that came later leaves it as it was: who does not know it refuses a bundle
 that has it, by its name, and bundles without it are the same as before.
@@ -29,6 +30,7 @@ from obspy import Inventory
 
 from .. import __version__
 from ..arrivals.corrections import StationCorrections
+from ..arrivals.gridearth import GridEarth
 from ..channels import ChannelIndex
 from ..errors import BundleError
 from ..formats.archive import pack
@@ -47,7 +49,8 @@ VERSION = 1
 class Bundle:
     """A bundle that was read. ``manifest`` is the JSON document; ``answer`` that of the solution.
 
-    ``earth_model`` and ``corrections``: what the locator was given, None for the model's own earth.
+    ``earth_model`` and ``corrections``: what the locator was given, None for the model's own earth; of time grids,
+    which the bundle does not hold, their document.
     """
 
     job: Job
@@ -76,7 +79,7 @@ def make_bundle(
     settings: Mapping[str, Any] | None = None,
     reply: bytes = b"",
     picture: bytes = b"",
-    earth_model: dict[str, Any] | None = None,
+    earth_model: dict[str, Any] | GridEarth | None = None,
     corrections: StationCorrections | None = None,
 ) -> bytes:
     """The bundle of an answer, as bytes.
@@ -86,6 +89,7 @@ def make_bundle(
     the SCML that was answered, ``picture`` a PNG. Raises BundleError where a part cannot be written.
     """
     solution = located.solution
+    earth = earth_model.document if isinstance(earth_model, GridEarth) else earth_model
     try:
         records, rows = to_miniseed(job.stream) if job.stream is not None else (b"", [])
         stations = _inventory_xml(inventory, job)
@@ -99,7 +103,7 @@ def make_bundle(
         "answer.json": json_bytes(as_json(solution)),
         "answer.xml": reply,
         "picture.png": picture,
-        "earth_model.json": b"" if earth_model is None else json_bytes(earth_model),
+        "earth_model.json": b"" if earth is None else json_bytes(earth),
         "corrections.json": delays,
     }
     members = {name: content for name, content in members.items() if content}

@@ -9,6 +9,7 @@ from typing import Any
 from obspy import Inventory
 
 from .. import errors
+from ..arrivals.gridearth import KIND, check_document
 from ..errors import BundleError, EventError, InventoryError, ModelError
 from ..formats.archive import unpack
 from ..formats.corrections import parse_corrections
@@ -78,7 +79,13 @@ def read_bundle(path: str | Path) -> Bundle:
 
 def _earth_model(path: str | Path, members: dict[str, bytes]) -> dict[str, Any]:
     """The earth model. Raises ModelError; a name that is none of TauP's own would be taken for a file's."""
-    document = check_earth_model(_document(path, members, "earth_model.json"), "earth_model.json")
+    document = _document(path, members, "earth_model.json")
+    if document.get("kind") == KIND:
+        beside = check_document(document, "earth_model.json")["beside"]
+        if beside is not None and beside["kind"] == "taup":
+            taup_model(beside["name"])
+        return document
+    document = check_earth_model(document, "earth_model.json")
     return taup_model(document["name"]) if document["kind"] == "taup" else document
 
 

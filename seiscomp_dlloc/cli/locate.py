@@ -128,9 +128,9 @@ def add_inputs(parser: argparse.ArgumentParser, model_help: str, events: bool = 
     inputs.add_argument(
         "--earth-model",
         type=nonempty,
-        metavar="NAME|FILE",
-        help="earth of a model for any network: a TauP model (iasp91, ak135), or a file, CSV, .tvel or .nd "
-        "(default: the model's own)",
+        metavar="NAME|FILE|FOLDER",
+        help="earth of a model for any network: a TauP model (iasp91, ak135), a file, CSV, .tvel or .nd, or a folder "
+        "of NonLinLoc's 3-D time grids (default: the model's own)",
     )
     return inputs
 

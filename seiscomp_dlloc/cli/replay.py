@@ -37,6 +37,12 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--model", type=nonempty, metavar="NAME|FILE", help="the model that answered (default: the bundled one)"
     )
+    parser.add_argument(
+        "--earth-model",
+        type=nonempty,
+        metavar="FOLDER",
+        help="NonLinLoc's time grids that the event was located with; any other earth model the bundle holds",
+    )
     parser.add_argument("-o", "--output", type=nonempty, metavar="FILE", help="write the new answer to FILE")
     parser.add_argument("--format", choices=("quakeml", "scml"), default="quakeml", help="of FILE (default: quakeml)")
     parser.add_argument("--plot", type=nonempty, metavar="DIR", help="the picture of the new answer, into DIR")
@@ -51,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from .. import bundle as bundles
     from ..formats.atomic import check_writable, write_atomically
+    from ..formats.gridfolders import read_grid_earth
     from ..formats.plain import as_json
     from ..model import load
     from . import EXIT_EVENTS, EXIT_OK
@@ -61,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_writable(arguments.output)
     bundle = bundles.read_bundle(_file(arguments.bundle))
     model = load(_model(bundle, arguments.model), arguments.provider, arguments.require_gpu, arguments.threads or 0)
-    located = bundles.replay(bundle, model)
+    located = bundles.replay(bundle, model, read_grid_earth(arguments.earth_model) if arguments.earth_model else None)
     solution = located.solution
     told = bundles.differences(bundle.answer, solution)
     if arguments.json:

@@ -16,7 +16,7 @@ from ..errors import EventError, EventFileError, SettingError
 from ..formats.atomic import check_writable, write_atomically
 from ..formats.corrections import read_corrections
 from ..formats.document import Labels
-from ..formats.earthmodels import read_earth_model
+from ..formats.gridfolders import read_earth
 from ..formats.identifiers import short_stem
 from ..formats.inventory import read_inventory
 from ..formats.quakeml import write_quakeml
@@ -89,7 +89,7 @@ def make_locator(
     model: Model, inventory: "Inventory", options: Options, earth_model: str | None, corrections: Path | None
 ) -> Locator:
     """The locator, with the earth model and the corrections of these names read. Raises InputErrors."""
-    earth = None if earth_model is None else read_earth_model(earth_model)
+    earth = None if earth_model is None else read_earth(earth_model)
     return Locator(model, inventory, options, earth, None if corrections is None else read_corrections(corrections))
 
 

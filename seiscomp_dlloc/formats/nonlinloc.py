@@ -128,7 +128,10 @@ def _projection(where: str, words: list[str], none_frame: LocalFrame | None, sim
     kind, stated = words[0], dict(zip(words[1::2], words[2::2], strict=False))
     if kind == "NONE":
         if none_frame is None:
-            raise ModelError(f"{where}: TRANSFORM NONE does not place x and y; give the latitude and longitude of 0, 0")
+            raise ModelError(
+                f"{where}: TRANSFORM NONE does not place x and y; give the latitude and longitude of 0, 0, as origin "
+                "in a file dlloc.json beside the grids"
+            )
         return FrameProjection(none_frame.latitude, none_frame.longitude)
     if kind == "SIMPLE":
         latitude, longitude, rotation = _parameters(where, kind, stated, _SIMPLE)

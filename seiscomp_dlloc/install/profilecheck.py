@@ -11,7 +11,7 @@ from obspy import Inventory
 from .. import models
 from ..errors import DllocError, InstallError
 from ..formats.corrections import read_corrections
-from ..formats.earthmodels import read_earth_model
+from ..formats.gridfolders import read_earth
 from ..formats.inventory import read_inventory
 from ..locate import Locator
 from ..model import load, read_passport
@@ -67,9 +67,9 @@ def check_profile(profile: Profile, settings: Settings, host_works: bool, runs: 
 def _earth(profile: Profile, path: Path) -> Finding:
     """Whether the earth model and corrections can be read and go with each other and with the model."""
     subject, prefix = f"profile {profile.name}", f"profile.{profile.name}"
-    mend = f"set {prefix}.earthModel to a model of TauP or a file that is one, or take it out"
+    mend = f"set {prefix}.earthModel to a model of TauP, a file or a folder of time grids, or take it out"
     try:
-        earth = read_earth_model(profile.earth_model) if profile.earth_model else None
+        earth = read_earth(profile.earth_model) if profile.earth_model else None
         mend = f"make the file with 'dlloc corrections', or take {prefix}.corrections out"
         corrections = read_corrections(profile.corrections) if profile.corrections else None
         mend = f"see {prefix}.model, {prefix}.earthModel and {prefix}.corrections"

@@ -83,8 +83,8 @@ PARAMETERS: Tuple[Parameter, ...] = (
         "profile.$name.earthModel",
         "string",
         "",
-        "Earth of a model for any network: a model of TauP (iasp91, ak135), or a file, CSV, .tvel or .nd. Not given: "
-        "the model's own.",
+        "Earth of a model for any network: a model of TauP (iasp91, ak135), a file, CSV, .tvel or .nd, or a folder of "
+        "NonLinLoc's 3-D time grids. Not given: the model's own.",
     ),
     Parameter(
         "profile.$name.corrections",

@@ -11,7 +11,8 @@ class ProfileConfig:
     """What a job gets where it names nothing else. '' and None: not given.
 
     ``min_peak`` and ``min_stations``: a solution with less is not stood by, whatever the model allows.
-    ``earth_model``: a model of TauP or a file; ``corrections``: a file. Both for a model of any network alone.
+    ``earth_model``: a model of TauP, a file or a folder of time grids; ``corrections``: a file. Both for a model of any
+    network alone.
     """
 
     name: str

@@ -16,9 +16,10 @@ from obspy import Inventory
 
 from .. import models
 from ..arrivals.corrections import StationCorrections
+from ..arrivals.gridearth import GridEarth
 from ..errors import DllocError, InventoryError, SettingError
 from ..formats.corrections import read_corrections
-from ..formats.earthmodels import read_earth_model
+from ..formats.gridfolders import read_earth, signature
 from ..formats.inventory import read_inventory
 from ..locate import Locator
 from ..model import Model, load
@@ -81,13 +82,14 @@ class _Cache(Generic[Value]):
 class Earth:
     """What a profile has in place of a model's own earth, as the locator takes it; None: not given."""
 
-    model: dict[str, Any] | None = None
+    model: dict[str, Any] | GridEarth | None = None
     corrections: StationCorrections | None = None
 
     @property
     def key(self) -> Any:
         """The content."""
-        return json.dumps(self.model, sort_keys=True), self.corrections
+        document = self.model.document if isinstance(self.model, GridEarth) else self.model
+        return json.dumps(document, sort_keys=True), self.corrections
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Stock:
         self._config = config
         self._models: _Cache[Model] = _Cache(_MODELS)
         self._inventories: _Cache[Inventory] = _Cache(_INVENTORIES)
-        self._earths: _Cache[dict[str, Any]] = _Cache(_EARTHS)
+        self._earths: _Cache[dict[str, Any] | GridEarth] = _Cache(_EARTHS)
         self._corrections: _Cache[StationCorrections] = _Cache(_EARTHS)
         self._locators: _Cache[Locator] = _Cache(_LOCATORS)
         self._sources: _Cache[Opened] = _Cache(_SOURCES)
@@ -260,7 +262,7 @@ class Stock:
         """The profile's earth model and corrections; read again when their files change."""
         where, corrections = profile.earth_model, profile.corrections
         return Earth(
-            self._earths.get((where, *_signature(Path(where))), lambda: read_earth_model(where)) if where else None,
+            self._earths.get((where, *signature(where)), lambda: read_earth(where)) if where else None,
             self._corrections.get((corrections, *_signature(Path(corrections))), lambda: read_corrections(corrections))
             if corrections
             else None,
