@@ -184,7 +184,8 @@ def test_dlloc_locate_writes_them_unless_told_not_to(scene: Scene, tmp_path: Pat
         assert len(picks) == len(event.picks) == len(origin.arrivals) == origin.quality.used_phase_count
         by_id = {pick.resource_id: pick for pick in picks}
         for arrival in origin.arrivals:
-            # Stations stand on the meridian of the epicentre, up to 40 km from it
+            # Stations stand on the meridian of the epicentre, one at it and the others up to 40 km away
             assert arrival.distance < 0.4
-            assert min(arrival.azimuth % 180, 180 - arrival.azimuth % 180) < 20
+            if arrival.distance > 0.05:
+                assert min(arrival.azimuth % 180, 180 - arrival.azimuth % 180) < 20
             assert by_id[arrival.pick_id].phase_hint == arrival.phase
