@@ -23,6 +23,11 @@ class Nodes:
         """The longest travel time; 0 where no phase reaches any station."""
         return float(np.nanmax(self.times, initial=0.0))
 
+    @property
+    def reach_s(self) -> tuple[float, float]:
+        """How much earlier or later than from a node P and S come from half way to the next one."""
+        return 0.5 * self.spacing_km / P_SPEED, 0.5 * self.spacing_km / S_SPEED
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -37,7 +42,7 @@ class Plan:
     most: int = 6_000_000
     block: int = 64
     around_s: float = 60.0
-    least: float = 6.0
+    least: float = 5.0
     times_median: float = 8.0
     apart_s: float = 1.0
 
@@ -74,12 +79,12 @@ def agreement(
     ``evidence`` (station, phase, time), its first value at ``starttime`` (POSIX s). It is widened by as much as
     arrivals from between the nodes may come earlier or later.
     """
-    reach = 0.5 * nodes.spacing_km / P_SPEED / step_s, 0.5 * nodes.spacing_km / S_SPEED / step_s
-    blurred = widened(evidence, *reach)
+    early, late = (reach / step_s for reach in nodes.reach_s)
+    blurred = widened(evidence, early, late)
     first, last = (int(np.floor((edge - starttime) / step_s)) for edge in span)
-    origins = np.arange(first, last + 1, max(int(reach[0]), 1))
+    origins = np.arange(first, last + 1, max(int(early), 1))
     level, best = np.full(origins.size, -np.inf), np.zeros(origins.size, np.intp)
-    arrival = (nodes.times / step_s).astype(np.float32)
+    arrival = np.asarray(nodes.times / step_s, np.float32)
     reached = int(np.ceil(nodes.latest_s / step_s)) + 2
     part = max(plan.most // (plan.block * evidence.shape[0] * evidence.shape[1]), 1)
     for start in range(0, origins.size, plan.block):
@@ -88,13 +93,13 @@ def agreement(
         low = min(max(int(some[0]), 0), evidence.shape[-1] - 1)
         piece = np.ascontiguousarray(blurred[..., low : max(int(some[-1]) + reached, low) + 1])
         steps = (some - some[0]).astype(np.float32)
-        here = slice(start, start + some.size)
-        for node in range(0, len(arrival), part):
-            sums = stack(piece, arrival[node : node + part] + np.float32(some[0] - low), steps)
+        high, whose = (row[start : start + some.size] for row in (level, best))
+        for k in range(0, len(arrival), part):
+            sums = stack(piece, arrival[k : k + part] + np.float32(some[0] - low), steps)
             at = np.argmax(sums, axis=0)
             value = sums[at, np.arange(some.size)]
-            better = value > level[here]
-            level[here][better], best[here][better] = value[better], node + at[better]
+            better = value > high
+            high[better], whose[better] = value[better], k + at[better]
     return Agreement(starttime + origins * np.float64(step_s), level, best)
 
 
@@ -104,12 +109,9 @@ def candidates(found: Agreement, plan: Plan) -> list[Candidate]:
         return []
     step = float(found.times[1] - found.times[0])
     around = 2 * max(round(0.5 * plan.around_s / step), 1) + 1
-    # Prominence is looked up where it is 0 too: the median is that of all peaks
     peaks, about = find_peaks(found.level, distance=max(plan.apart_s / step, 1.0), prominence=(None, None), wlen=around)
     rise = about["prominences"]
-    if not peaks.size:
-        return []
-    enough = max(plan.least, plan.times_median * float(np.median(rise)))
+    enough = max(plan.least, plan.times_median * float(np.median(rise))) if rise.size else np.inf
     return [
         Candidate(float(found.times[k]), int(found.node[k]), float(height))
         for k, height in zip(peaks, rise, strict=True)

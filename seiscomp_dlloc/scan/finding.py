@@ -12,7 +12,7 @@ from ..migration.locating import STACK
 from ..migration.search import smoothed
 from ..passport import Passport
 from ..records import Conditioned
-from .detecting import Agreement, Candidate, Nodes, Plan, agreement, candidates
+from .detecting import Candidate, Nodes, Plan, agreement, candidates
 from .evidence import continuous_evidence
 
 
@@ -21,13 +21,11 @@ class Findings:
     """What the search of a stretch gave.
 
     ``stations``: ids of those with data; ``coverage``: share of their time within the span that there are data of.
-    ``agreement``: whose peaks the candidates are.
     """
 
     candidates: tuple[Candidate, ...]
     stations: tuple[str, ...]
     coverage: float
-    agreement: Agreement
 
 
 def find(locator: Locator, stream: Sequence[Any], span: tuple[float, float], plan: Plan) -> Findings:
@@ -54,7 +52,7 @@ def find(locator: Locator, stream: Sequence[Any], span: tuple[float, float], pla
     wide = span[0] - 0.5 * plan.around_s, span[1] + 0.5 * plan.around_s
     found = agreement(evidence, seen.starttime, seen.step_s, stack, Nodes(times, spacing), wide, plan)
     inside = tuple(one for one in candidates(found, plan) if span[0] <= one.time < span[1])
-    return Findings(inside, tuple(station.id for station in seen.stations), coverage(record.conditioned, span), found)
+    return Findings(inside, tuple(station.id for station in seen.stations), coverage(record.conditioned, span))
 
 
 def coverage(conditioned: Conditioned, span: tuple[float, float]) -> float:
