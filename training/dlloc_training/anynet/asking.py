@@ -113,10 +113,12 @@ def ask(
     """
     kept, out = kept or Kept(), list[Answered]()
     waveforms = _Waveforms(subjects, events, travel_times, settings)
+    # Several conditions may share a wrong earth, whose tables take longer than an event
+    moved: dict[tuple[str, float], Subject] = {}
     for condition in conditions:
         questions = {subject.name: question_of(subject, condition, events, settings) for subject in subjects}
         known = {name: kept.load(question) for name, question in questions.items()}
-        asked = [subject.in_earth(condition.velocity_percent) for subject in subjects if known[subject.name] is None]
+        asked = [_moved(moved, subject, condition) for subject in subjects if known[subject.name] is None]
         found: dict[str, list[tuple[Solution, float]]] = {subject.name: [] for subject in asked}
         if asked:
             for trigger in each(events.chosen, condition.name):
@@ -132,6 +134,14 @@ def ask(
             known[subject.name] = rows
         out += [Answered(condition.name, s.name, s.judges, known[s.name] or ()) for s in subjects]
     return tuple(out)
+
+
+def _moved(moved: dict[tuple[str, float], Subject], subject: Subject, condition: Condition) -> Subject:
+    """The subject in the condition's earth, from those made before where it is one of them."""
+    key = (subject.name, condition.velocity_percent)
+    if key not in moved:
+        moved[key] = subject.in_earth(condition.velocity_percent)
+    return moved[key]
 
 
 class _Waveforms:

@@ -48,7 +48,7 @@ class Result:
     (None where it does not say which).
 
     ``abstained``: reason -> number, of answers that it does not stand by; ``failed``: of events without an answer.
-    ``events``: what it said to each.
+    ``seconds``: the median time that it took, for the first events wait for tables. ``events``: what it said to each.
     """
 
     condition: str
@@ -91,7 +91,7 @@ def result(answered: Answered, settings: Settings) -> Result:
         figures(ACCEPTED, evaluate.accepted_only(answers), settings) if answered.judges else None,
         dict(reasons[True].most_common()),
         dict(reasons[False].most_common()),
-        float(np.mean([row["seconds"] for row in answered.rows])),
+        float(np.median([row["seconds"] for row in answered.rows])),
         answered.rows,
     )
 

@@ -24,7 +24,7 @@ def _columns(near_km: float) -> tuple[str, ...]:
     return (
         "", "events", "accepted", "abstained", "failed", "epicentre mean [68 %] km", "median [68 %] km", "p90 km",
         f"within {near_km:g} km", "depth MAE [68 %] km", "time median s", "epicentre in 68 / 90 % region",
-        "s per event",
+        "median s per event",
     )  # fmt: skip
 
 

@@ -66,6 +66,8 @@ class Conventional:
 
     def in_earth(self, velocity_percent: float) -> "Conventional":
         """See :class:`~.subjects.Subject`."""
+        if not velocity_percent:
+            return self
         return replace(self, earth=scaled_earth(self.earth, velocity_percent), _chains={})
 
     def locate(self, job: Job) -> Solution:
