@@ -11,7 +11,7 @@ from seiscomp_dlloc.channels import ChannelIndex
 from seiscomp_dlloc.errors import EventError
 from seiscomp_dlloc.locate import Job, required_window
 from seiscomp_dlloc.passport import Passport
-from seiscomp_dlloc.records import Abstention, Conditioned, Hypocenter, ModelIdentity, Solution, Trigger
+from seiscomp_dlloc.records import Abstention, Hypocenter, ModelIdentity, Solution, Trigger
 from seiscomp_dlloc.traveltimes import from_passport
 from seiscomp_dlloc.units import m_to_km
 
@@ -74,33 +74,31 @@ class Conventional:
         """See :class:`~.subjects.Subject`."""
         failed = Solution(job.trigger, _IDENTITY)
         try:
-            if job.error is not None:
-                raise job.error
-            settings, conditioned = conditioned_for(
-                job, self.passport, self._index, self.network.stations, REFERENCE_HZ
-            )
+            found = self.associated(job)
         except EventError as error:
             return replace(failed, abstention=Abstention(error.reason, str(error)))
-        scale = min(REFERENCE_HZ / settings.sampling_rate_hz, 1.0)
-        found = self.pick_and_locate(conditioned, job.trigger.time, scale)
         if found is None:
             return replace(failed, abstention=Abstention("too few picks", "too few picks agree on a place"))
-        located, phases = found
+        place, phases, starttime = found
         west, east, south, north = self._box
-        if not (west <= located.x_km <= east and south <= located.y_km <= north):
+        if not (west <= place.x_km <= east and south <= place.y_km <= north):
             return replace(failed, abstention=Abstention("outside region", "the fit left the region of the search"))
-        return replace(failed, hypocenter=self._place(located, conditioned), used_stations=self._used(phases))
+        used = tuple(self.network.stations[k].id for k in np.unique(phases.station))
+        return replace(failed, hypocenter=self._hypocenter(place, starttime), used_stations=used)
 
-    def pick_and_locate(
-        self, conditioned: Conditioned, time: float, scale: float = 1.0
-    ) -> tuple[Located, Phases] | None:
-        """What :meth:`~dlloc_training.conventional.Chain.run` finds near ``time`` (POSIX s); None where too few picks
-        agree.
+    def associated(self, job: Job) -> tuple[Located, Phases, float] | None:
+        """The place, the picks that it rests on, and the time that both count from (POSIX s); None where too few picks
+        agree. Raises EventError where there is nothing to pick.
         """
+        if job.error is not None:
+            raise job.error
+        settings, conditioned = conditioned_for(job, self.passport, self._index, self.network.stations, REFERENCE_HZ)
+        scale = min(REFERENCE_HZ / settings.sampling_rate_hz, 1.0)
         live = int(np.count_nonzero(conditioned.valid.any(axis=(0, 2))))
-        middle, reach = time - conditioned.starttime, scale * ORIGIN_REACH_S
+        middle, reach = job.trigger.time - conditioned.starttime, scale * ORIGIN_REACH_S
         least = max(min(MIN_P, live - SPARE), FEWEST_P)
-        return self._chain(scale).run(conditioned, middle - reach, middle + reach, least)
+        found = self._chain(scale).run(conditioned, middle - reach, middle + reach, least)
+        return None if found is None else (*found, conditioned.starttime)
 
     @property
     def _box(self) -> tuple[float, float, float, float]:
@@ -121,15 +119,10 @@ class Conventional:
             self._chains[scale] = Chain(times, network, box, start, surface_km=surface, scale=scale)
         return self._chains[scale]
 
-    def _place(self, found: Located, conditioned: Conditioned) -> Hypocenter:
+    def _hypocenter(self, found: Located, starttime: float) -> Hypocenter:
         latitude, longitude = self.network.frame.to_geographic(found.x_km, found.y_km)
         unknown: NDArray[np.float64] = np.full((3, 3), np.nan)
-        return Hypocenter(
-            float(latitude), float(longitude), found.depth_km, unknown, conditioned.starttime + found.time_s
-        )
-
-    def _used(self, phases: Phases) -> tuple[str, ...]:
-        return tuple(self.network.stations[k].id for k in np.unique(phases.station))
+        return Hypocenter(float(latitude), float(longitude), found.depth_km, unknown, starttime + found.time_s)
 
 
 _IDENTITY = ModelIdentity(NAME, "1", "", "")
