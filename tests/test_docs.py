@@ -19,6 +19,7 @@ MANUALS = (
     "docs/host.md",
     "docs/module.md",
     "docs/promotion.md",
+    "docs/scan.md",
     "docs/worker.md",
     "docs/adr/README.md",
     "bench/README.md",

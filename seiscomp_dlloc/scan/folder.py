@@ -1,6 +1,7 @@
 """The folder of a scan: its settings, what each chunk gave, and the catalogue that is made of these."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -83,7 +84,10 @@ class ScanFolder:
 
     def finish(self, events: tuple[Solution, ...]) -> None:
         """Write the catalogue of ``events``, which stand in order of time, as QuakeML and as CSV."""
-        write_atomically(self.path / QUAKEML, write_quakeml(events, Labels(version=__version__), own=True))
+        # Settings and events make the publicIDs: the same scan gives the same ones
+        token = hashlib.sha256(json.dumps(self._settings, sort_keys=True).encode()).hexdigest()[:16]
+        labels = Labels(version=__version__, token=token)
+        write_atomically(self.path / QUAKEML, write_quakeml(events, labels, own=True))
         write_atomically(self.path / CSV, table(events).encode("utf-8"))
 
 

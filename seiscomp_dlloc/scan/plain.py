@@ -2,6 +2,7 @@
 
 import json
 import types
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -18,6 +19,8 @@ def to_json(record: Any) -> str:
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no place in a record")
@@ -42,7 +45,7 @@ def _made(kind: Any, value: Any) -> Any:
     if origin is tuple:
         inner = [parts[0]] * len(value) if parts[-1] is Ellipsis else parts
         return tuple(_made(part, item) for part, item in zip(inner, value, strict=True))
-    if origin is dict:
+    if origin in (dict, Mapping):
         return {_made(parts[0], key): _made(parts[1], item) for key, item in value.items()}
     if kind is np.ndarray or origin is np.ndarray:
         return np.asarray(value, float)

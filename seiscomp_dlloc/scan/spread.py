@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -46,16 +47,24 @@ def each(
             client = stack.enter_context(dask.Client(address, timeout=_CONNECT_S, set_as_default=False))
         except (OSError, ValueError) as error:
             raise SettingError(f"{option}: no scheduler answers there ({error})") from error
+        try:
+            client.wait_for_workers(1, timeout=_CONNECT_S)
+        except TimeoutError as error:
+            raise SettingError(f"{option}: the scheduler has no workers; start one: dask worker") from error
         waiting = deque(pieces)
         slots = max(sum(client.nthreads().values()), 1) * _AHEAD
 
         def submit() -> Any:
             return client.submit(function, waiting.popleft(), pure=False)
 
-        running = dask.as_completed([submit() for _ in range(min(slots, len(waiting)))])
+        running = dask.as_completed([submit() for _ in range(min(slots, len(waiting)))], loop=client.loop)
         for future in running:
             try:
                 result = future.result()
+            except CancelledError as error:
+                raise SettingError(
+                    f"{option}: the scheduler has gone ({error}); what was done is kept: the same command goes on"
+                ) from error
             except dask.KilledWorker as error:
                 raise SettingError(
                     f"{option}: workers died at the same work ({error}); is there memory for each? Ask for fewer, or "

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..compare.distance import in_sigma
 from ..geometry import LocalFrame
-from ..records import Solution, Trigger
+from ..records import Onset, Solution, Trigger
 
 TIME_S = 1.0
 """Origin times of one event may be so far apart, beside their uncertainties."""
@@ -19,11 +19,13 @@ SIGMA = 3.0
 """And epicentres so many standard deviations, and origin times so many of theirs."""
 
 SHARED = 0.5
-"""Two answers that share this part of the onsets of the one with fewer are one event: no wave has two sources."""
+"""Two answers are one event where this part of the weaker one's evidence is the other's: no wave has two sources."""
 
-SAME_ONSET_S = 0.15
-LEAST_PROBABILITY = 0.5
-"""Onsets are compared that a station rather recorded than not; times of one differ by a sample or two."""
+SAME_ONSET_S = 0.3
+"""So far apart are the times of one onset in two answers: it is seen within its evidence's width."""
+
+SUREST = 1e-4
+"""Probabilities nearer to 1 count as one that is so far from it."""
 
 FARTHEST_S = 120.0
 """Answers with origin times farther apart are not compared: their windows hold other waves."""
@@ -46,25 +48,28 @@ def _coincide(first: Solution, second: Solution) -> bool:
 
 
 def _share(first: Solution, second: Solution) -> bool:
-    """Whatever phase they are taken for: a ghost takes S of an event for P of its own."""
-    times = [_onsets(solution) for solution in (first, second)]
-    fewer, more = sorted(times, key=lambda onsets: sum(map(len, onsets.values())))
-    count = sum(map(len, fewer.values()))
+    """Whatever phase they are taken for: a ghost takes S of an event for P of its own.
+
+    What an onset weighs is its evidence, the logarithm of its odds; those that a station rather did not record weigh
+    nothing. Much of what a ghost rests on beside an event's onsets is noise.
+    """
+    weaker, other = sorted((first, second), key=lambda one: sum(map(_weight, one.onsets)))
+    seen: dict[str, list[float]] = {}
+    for onset in other.onsets:
+        if _weight(onset) > 0.0:
+            seen.setdefault(onset.station_id, []).append(onset.time)
+    total = sum(map(_weight, weaker.onsets))
     shared = sum(
-        any(abs(time - other) <= SAME_ONSET_S for other in more.get(station, ()))
-        for station, seen in fewer.items()
-        for time in seen
+        _weight(onset)
+        for onset in weaker.onsets
+        if any(abs(onset.time - time) <= SAME_ONSET_S for time in seen.get(onset.station_id, ()))
     )
-    return count > 0 and shared >= SHARED * count
+    return total > 0.0 and shared >= SHARED * total
 
 
-def _onsets(solution: Solution) -> dict[str, list[float]]:
-    """Times of the onsets by station."""
-    found: dict[str, list[float]] = {}
-    for onset in solution.onsets:
-        if onset.probability >= LEAST_PROBABILITY:
-            found.setdefault(onset.station_id, []).append(onset.time)
-    return found
+def _weight(onset: Onset) -> float:
+    chance = min(max(onset.probability, 0.5), 1.0 - SUREST)
+    return math.log(chance / (1.0 - chance))
 
 
 def unique(solutions: Iterable[Solution]) -> tuple[Solution, ...]:
@@ -73,21 +78,26 @@ def unique(solutions: Iterable[Solution]) -> tuple[Solution, ...]:
     Those without a hypocentre are left out.
     """
 
-    def trust(solution: Solution) -> tuple[bool, float, float]:
-        return not solution.accepted, -(solution.peak or 0.0), _time(solution)
+    def trust(solution: Solution) -> tuple[float, ...]:
+        return not solution.accepted, -(solution.peak or 0.0), *_order(solution)
 
     kept: list[Solution] = []
     for solution in sorted((one for one in solutions if one.hypocenter is not None), key=trust):
         time = _time(solution)
-        first = bisect_left(kept, time - FARTHEST_S, key=_time)
-        last = bisect_left(kept, time + FARTHEST_S, key=_time)
+        edges: list[tuple[float, ...]] = [(time - FARTHEST_S,), (time + FARTHEST_S,)]
+        first, last = (bisect_left(kept, edge, key=_order) for edge in edges)
         if not any(same_event(solution, other) for other in kept[first:last]):
-            insort(kept, solution, key=_time)
+            insort(kept, solution, key=_order)
     return tuple(kept)
 
 
 def _time(solution: Solution) -> float:
     return math.nan if solution.hypocenter is None else solution.hypocenter.time
+
+
+def _order(solution: Solution) -> tuple[float, ...]:
+    h = solution.hypocenter
+    return (math.nan,) if h is None else (h.time, h.latitude, h.longitude)
 
 
 def named(solutions: Iterable[Solution]) -> tuple[Solution, ...]:
