@@ -4,60 +4,116 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dlloc_training.anynet.calibrating import Claims, calibration, claims_of
+from dlloc_training.anynet.calibrating import (
+    NEAR_SHARE,
+    Claims,
+    calibration,
+    claims_of,
+    claims_of_noise,
+    fitted_trust,
+    joined,
+)
 from scipy.stats import chi2
 
 from seiscomp_dlloc.errors import SettingError
-from seiscomp_dlloc.geometry import LocalFrame
 from seiscomp_dlloc.records import Hypocenter, ModelIdentity, Solution, Trigger
 
 MODEL = ModelIdentity("any", "1.0.0", "0" * 64, "CPUExecutionProvider")
+TRUST = {"offset": -4.0, "score": 0.3, "stations": -0.2}
 
 
-def solution(x_km: float, y_km: float, down_km: float, covariance: np.ndarray, peak: float) -> Solution:
+def row(east_km: float, north_km: float, down_km: float, covariance: np.ndarray) -> dict:
     """An answer so far from where the event was."""
-    latitude, longitude = (float(v) for v in LocalFrame(45.0, 7.0).to_geographic(x_km, y_km))
-    trigger = Trigger("o", 0.0, "e", 45.0, 7.0, 10.0)
-    return Solution(trigger, MODEL, Hypocenter(latitude, longitude, 10.0 + down_km, covariance, 0.0), peak=peak)
+    return {
+        "located": True,
+        "east_km": east_km,
+        "north_km": north_km,
+        "depth_km": down_km,
+        "covariance_km2": covariance.tolist(),
+        "score": 30.0,
+        "stations": 12,
+    }
 
 
-def test_errors_are_counted_in_what_is_stated() -> None:
+def claims(near: bool | None, score: np.ndarray, stations: float = 10.0, square: float = 1.0) -> Claims:
+    """Answers near their events or not; of windows without one where ``near`` is None."""
+    count = len(score)
+    error = np.full(count, np.inf if near is None else 0.01 if near else 0.5)
+    squares = np.full(count, np.nan if near is None else square)
+    return Claims(squares, squares, error, score, np.full(count, stations))
+
+
+def test_errors_are_counted_in_what_is_stated_and_in_the_networks_aperture() -> None:
     covariance = np.diag([4.0, 1.0, 9.0])
-    claims = claims_of([solution(2.0, 0.0, 3.0, covariance, 0.7), solution(0.0, -3.0, 0.0, covariance, 0.9)])
-    assert claims.epicentre == pytest.approx([1.0, 9.0], rel=1e-3)
-    assert claims.depth == pytest.approx([1.0, 0.0], abs=1e-9)
-    assert claims.peak.tolist() == [0.7, 0.9]
+    lost = {**row(0.0, 0.0, 0.0, covariance), "located": False}
+    found = claims_of([row(2.0, 0.0, 3.0, covariance), lost, row(0.0, -3.0, 0.0, covariance)], 25.0)
+    assert found.epicentre == pytest.approx([1.0, 9.0])
+    assert found.depth == pytest.approx([1.0, 0.0])
+    assert found.error == pytest.approx([0.08, 0.12])
+    assert found.near.tolist() == [True, False]
+    assert len(claims_of([], 25.0).error) == 0
 
 
-def test_events_without_an_answer_or_a_place_are_left_out() -> None:
-    good = solution(1.0, 0.0, 0.0, np.eye(3), 0.5)
-    nowhere = replace(good, trigger=Trigger("o", 0.0))
-    assert len(claims_of([good, replace(good, hypocenter=None), nowhere]).epicentre) == 1
-    assert len((claims_of([good]) + claims_of([good, good])).peak) == 3
-    assert len(claims_of([]).epicentre) == 0
+def test_windows_without_an_event_have_no_near_answer() -> None:
+    place = Hypocenter(45.0, 7.0, 10.0, np.eye(3), 0.0)
+    answered = Solution(Trigger("o", 0.0), MODEL, place, score=7.0, used_stations=("XX.A", "XX.B"))
+    found = claims_of_noise([answered, replace(answered, hypocenter=None)])
+    assert (found.score.tolist(), found.stations.tolist(), found.near.tolist()) == ([7.0], [2.0], [False])
+    assert len(joined([found, found, claims(True, np.ones(3))]).error) == 5
 
 
-def test_scales_make_the_regions_hold_as_many_as_they_say() -> None:
+def test_the_trust_is_the_share_of_answers_that_are_near_an_event() -> None:
+    rng = np.random.default_rng(1)
+    count = 6000
+    score, stations = rng.uniform(0.0, 50.0, count), rng.integers(4, 30, count).astype(float)
+    chance = 1.0 / (1.0 + np.exp(-(-4.0 + 0.3 * score - 0.2 * stations)))
+    near = rng.random(count) < chance
+    found = Claims(np.ones(count), np.ones(count), np.where(near, 0.5, 2.0) * NEAR_SHARE, score, stations)
+    trust = fitted_trust(found)
+    assert trust == pytest.approx(TRUST, rel=0.15)
+    peaks = found.peaks(trust)
+    for low in (0.1, 0.4, 0.7):
+        part = (peaks > low) & (peaks < low + 0.2)
+        assert np.mean(near[part]) == pytest.approx(np.mean(peaks[part]), abs=0.06)
+
+
+def test_scales_make_the_regions_of_answers_that_are_stood_by_hold_as_many_as_they_say() -> None:
     rng = np.random.default_rng(2)
-    epicentre = 9.0 * (rng.standard_normal((4000, 2)) ** 2).sum(1)
-    depth = 4.0 * rng.standard_normal(4000) ** 2
-    found = calibration(Claims(epicentre, depth, np.ones(4000)), rng.uniform(0.1, 0.5, 4000))
+    sure = claims(True, np.full(4000, 60.0))
+    epicentre, depth = 9.0 * (rng.standard_normal((4000, 2)) ** 2).sum(1), 4.0 * rng.standard_normal(4000) ** 2
+    weak = claims(True, np.full(500, 5.0), square=1e4)
+    noise = claims(None, rng.uniform(0.0, 10.0, 300))
+    found = calibration(joined([replace(sure, epicentre=epicentre, depth=depth), weak, noise]), TRUST)
     assert found["covariance_scale"] == pytest.approx(9.0, rel=0.08)
     assert found["depth_covariance_scale"] == pytest.approx(4.0, rel=0.1)
     inside = np.mean(epicentre / found["covariance_scale"] <= chi2.ppf(0.68, 2))
     assert inside == pytest.approx(0.68, abs=0.005)
 
 
-def test_no_window_without_an_event_would_be_accepted() -> None:
+def test_no_window_without_an_event_would_be_accepted_nor_anything_that_is_likely_wrong() -> None:
     rng = np.random.default_rng(3)
-    peaks = np.concatenate([rng.uniform(0.1, 0.55, 200), [np.nan]])
-    found = calibration(Claims(np.ones(30), np.ones(30), np.ones(30)), peaks)
-    assert np.nanmax(peaks) < found["peak_threshold"] <= np.nanmax(peaks) + 0.03
-    assert np.mean(peaks[:200] < found["no_event_threshold"]) == pytest.approx(0.95, abs=0.03)
-    assert calibration(Claims(np.ones(30), np.ones(30), np.ones(30)), np.full(30, 0.999))["peak_threshold"] == 1.0
+    events = claims(True, np.full(30, 80.0))
+    loud = claims(None, rng.uniform(0.0, 22.0, 200))
+    peaks = loud.peaks(TRUST)
+    found = calibration(joined([events, loud]), TRUST)
+    assert peaks.max() < found["peak_threshold"] <= peaks.max() + 0.03
+    assert np.mean(peaks < found["no_event_threshold"]) == pytest.approx(0.95, abs=0.03)
+    assert calibration(joined([events, claims(None, np.zeros(40))]), TRUST)["peak_threshold"] == 0.5
 
 
-@pytest.mark.parametrize(("events", "windows"), [(19, 100), (100, 19)])
-def test_too_few_are_refused(events: int, windows: int) -> None:
-    with pytest.raises(SettingError, match="needs 20 located events and 20 windows"):
-        calibration(Claims(*np.ones((3, events))), np.full(windows, 0.2))
+@pytest.mark.parametrize(
+    ("near", "far", "noise", "message"),
+    [(19, 100, 100, "19 answers are near"), (100, 10, 9, "19 are not")],
+)
+def test_too_few_answers_for_a_trust_are_refused(near: int, far: int, noise: int, message: str) -> None:
+    parts = [claims(True, np.ones(near)), claims(False, np.ones(far)), claims(None, np.ones(noise))]
+    with pytest.raises(SettingError, match=message):
+        fitted_trust(joined(parts))
+
+
+@pytest.mark.parametrize(
+    ("events", "windows", "message"), [(19, 100, "19 events have peaks above"), (100, 19, "20 windows without")]
+)
+def test_too_few_are_refused(events: int, windows: int, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        calibration(joined([claims(True, np.full(events, 60.0)), claims(None, np.ones(windows))]), TRUST)

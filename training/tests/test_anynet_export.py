@@ -25,7 +25,7 @@ from .anybank import small  # noqa: F401
 
 CALIBRATION = {
     "calibration": {"peak_threshold": 0.5, "covariance_scale": 2.5},
-    "head": {"agreement_scale": 3.0},
+    "head": {"trust": {"offset": -3.0, "score": 0.2, "stations": -0.1}},
 }
 
 
@@ -112,7 +112,7 @@ def test_the_passport_has_three_scales_and_what_was_measured(model, network):
         assert passport.scales_for(aperture)[0].preprocessing == settings
     assert (passport.name, passport.version) == ("anynet", "1.2.3")
     assert passport.raw["calibration"] == CALIBRATION["calibration"]
-    assert passport.head["agreement_scale"] == 3.0
+    assert passport.head["trust"] == {"offset": -3.0, "score": 0.2, "stations": -0.1}
     assert passport.head["kind"] == "migration"
     assert passport.raw["skill"] == {"km": 1.0}
     assert passport.raw["provenance"]["parameters"] == sum(p.numel() for p in network.parameters())

@@ -213,6 +213,7 @@ def _row(solution: Solution, seconds: float, answers: Answers, k: int, times: bo
         "covariance_km2": answers.covariance_km2[k, 0].tolist(),
         "time_sigma_s": None if place is None else place.time_sigma_s,
         "peak": solution.peak,
+        "score": solution.score,
         "secondary_peaks": solution.secondary_peaks,
         "stations": len(solution.used_stations),
         "seconds": seconds,

@@ -1,20 +1,22 @@
 """What a model for any network may claim: how sure it is allowed to be, and from which peak on it stands by an answer.
 
-Measured on recorded events of several networks that are not its tests, and on windows without an event.
+Measured on recorded events of several networks that are not its tests, as they are and made harder, and on windows
+without an event.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from obspy import Stream
+from scipy.optimize import minimize
 from scipy.stats import chi2
 
 from seiscomp_dlloc.errors import SettingError
-from seiscomp_dlloc.geometry import LocalFrame
 from seiscomp_dlloc.locate import Job, Locator, required_window
+from seiscomp_dlloc.migration.answer import trust_of
 from seiscomp_dlloc.network import inventory_stations
 from seiscomp_dlloc.records import Solution, Trigger
 from seiscomp_dlloc.traveltimes import TravelTimes
@@ -33,37 +35,69 @@ LEAST_STATIONS = 4
 PEAK_MARGIN = 0.02
 """Added to the largest peak that a window without an event had."""
 
+LEAST_THRESHOLD = 0.5
+"""An answer that is more likely wrong than right is never stood by."""
+
 NOISE_LEVEL = 0.95
 """Share of the windows without an event below whose peak a window is said to hold none."""
+
+NEAR_SHARE = 0.1
+"""An event is near where it was located if the epicentre is off by no more than this share of the aperture."""
+
+CONDITIONS = ("clean", "trace:0.5", "network:0.5", "stations:6", "stations:5+network:1")
+"""What the events are located in: answers of all sorts, from certain to wrong."""
+
+RIDGE = 1e-3
+"""Keeps the trust finite where no answer to an event is as weak as one to noise."""
 
 
 @dataclass(frozen=True)
 class Claims:
-    """Of located events: squared errors in stated variances, of the epicentre (two axes together) and the depth, and
-    the peaks."""
+    """Of answers, (n,) each: squared errors in stated variances, of the epicentre (two axes together) and the depth;
+    the error of the epicentre in shares of the network's aperture, infinite where there was no event; the sum of the
+    evidence, and the number of stations that it is of.
+    """
 
     epicentre: FloatArray
     depth: FloatArray
-    peak: FloatArray
+    error: FloatArray
+    score: FloatArray
+    stations: FloatArray
 
-    def __add__(self, other: "Claims") -> "Claims":
-        pairs = ((self.epicentre, other.epicentre), (self.depth, other.depth), (self.peak, other.peak))
-        return Claims(*(np.concatenate(pair) for pair in pairs))
+    @property
+    def near(self) -> NDArray[np.bool_]:
+        """(n,) whether there was an event, and near."""
+        return self.error <= NEAR_SHARE
+
+    def peaks(self, trust: dict[str, float]) -> FloatArray:
+        """(n,) what the locator will make of them with this ``trust``."""
+        return np.array([trust_of(*pair, trust) for pair in zip(self.score, self.stations, strict=True)])
 
 
-def claims_of(solutions: Sequence[Solution]) -> Claims:
-    """What solutions claim, against the hypocentres of their triggers; those without an answer are left out."""
-    rows = []
-    for solution in solutions:
-        found, trigger = solution.hypocenter, solution.trigger
-        if found is None or trigger.latitude is None or trigger.longitude is None or trigger.depth_km is None:
-            continue
-        x, y = LocalFrame(trigger.latitude, trigger.longitude).to_local(found.latitude, found.longitude)
-        apart = np.array([float(x), float(y)])
-        square = float(apart @ np.linalg.solve(found.covariance_km2[:2, :2], apart))
-        deep = (found.depth_km - trigger.depth_km) ** 2 / found.covariance_km2[2, 2]
-        rows.append((square, float(deep), solution.peak if solution.peak is not None else math.nan))
-    return Claims(*np.array(rows).reshape(-1, 3).T)
+def joined(claims: Iterable[Claims]) -> Claims:
+    """All of several."""
+    parts = list(claims)
+    names = ("epicentre", "depth", "error", "score", "stations")
+    return Claims(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def claims_of(rows: Iterable[dict[str, Any]], aperture_km: float) -> Claims:
+    """What answers to events claim (rows of :mod:`.asking`); those without one are left out."""
+    kept = [row for row in rows if row["located"]]
+    made = []
+    for row in kept:
+        apart, covariance = np.array([row["east_km"], row["north_km"]]), np.array(row["covariance_km2"])
+        square = float(apart @ np.linalg.solve(covariance[:2, :2], apart))
+        deep = row["depth_km"] ** 2 / covariance[2, 2]
+        made.append((square, deep, float(np.hypot(*apart)) / aperture_km, row["score"], row["stations"]))
+    return Claims(*np.array(made, float).reshape(-1, 5).T)
+
+
+def claims_of_noise(solutions: Iterable[Solution]) -> Claims:
+    """What answers to windows without an event claim."""
+    kept = [s for s in solutions if s.hypocenter is not None and s.score is not None]
+    none, score = np.full(len(kept), np.nan), np.array([s.score for s in kept], float)
+    return Claims(none, none, np.full(len(kept), np.inf), score, np.array([len(s.used_stations) for s in kept], float))
 
 
 def noise_windows(
@@ -100,21 +134,46 @@ def noise_windows(
         yield Job(Trigger(trigger.origin_id, trigger.time), stream)
 
 
-def calibration(claims: Claims, noise_peaks: FloatArray) -> dict[str, float]:
+def fitted_trust(claims: Claims) -> dict[str, float]:
+    """The passport's ``trust``: logistic regression of :attr:`Claims.near` on the evidence and the stations.
+
+    Raises SettingError with less than 20 answers that are near, or 20 that are not.
+    """
+    near = claims.near
+    if min(near.sum(), (~near).sum()) < 20:
+        raise SettingError(
+            f"calibration: {near.sum()} answers are near their event, {(~near).sum()} are not; 20 of each are needed"
+        )
+    # In tens, so that all three coefficients are of one size
+    x = np.stack([np.ones(len(near)), claims.score / 10.0, claims.stations / 10.0])
+
+    def loss(w: FloatArray) -> float:
+        logit = w @ x
+        return float(np.mean(np.logaddexp(0.0, logit) - near * logit) + RIDGE * np.sum(w[1:] ** 2))
+
+    offset, score, stations = minimize(loss, np.zeros(3), bounds=[(None, None), (0.0, None), (None, 0.0)]).x
+    return {"offset": round(offset, 3), "score": round(score / 10.0, 4), "stations": round(stations / 10.0, 4)}
+
+
+def calibration(claims: Claims, trust: dict[str, float]) -> dict[str, float]:
     """The passport's ``calibration``.
 
-    Covariances are scaled so that LEVEL of the truths lie within; what is stated for events that are wrongly associated
-    is too small all the same. The threshold is the largest peak of a window without an event, and a little.
-    Raises SettingError with less than 20 of either.
+    Covariances are scaled so that LEVEL of the truths of answers that are stood by lie within; what is stated for
+    events that are wrongly associated is too small all the same. The threshold is the largest peak of a window without
+    an event, and a little. Raises SettingError with less than 20 answers of either.
     """
-    peaks = noise_peaks[np.isfinite(noise_peaks)]
-    if len(claims.epicentre) < 20 or len(peaks) < 20:
-        raise SettingError("calibration: needs 20 located events and 20 windows without one, or more; give --every 1")
+    peaks, none = claims.peaks(trust), ~np.isfinite(claims.error)
+    if none.sum() < 20:
+        raise SettingError("calibration: needs 20 windows without an event, or more")
+    threshold = min(max(round(float(peaks[none].max()) + PEAK_MARGIN, 2), LEAST_THRESHOLD), 1.0)
+    stood_by = ~none & (peaks >= threshold)
+    if stood_by.sum() < 20:
+        raise SettingError(f"calibration: {stood_by.sum()} events have peaks above those of noise, 20 are needed")
     return {
-        "peak_threshold": min(round(float(peaks.max()) + PEAK_MARGIN, 2), 1.0),
-        "no_event_threshold": round(float(np.quantile(peaks, NOISE_LEVEL)), 2),
-        "covariance_scale": _scale(claims.epicentre, 2),
-        "depth_covariance_scale": _scale(claims.depth, 1),
+        "peak_threshold": threshold,
+        "no_event_threshold": round(float(np.quantile(peaks[none], NOISE_LEVEL)), 2),
+        "covariance_scale": _scale(claims.epicentre[stood_by], 2),
+        "depth_covariance_scale": _scale(claims.depth[stood_by], 1),
     }
 
 

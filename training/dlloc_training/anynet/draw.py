@@ -9,6 +9,7 @@ from seiscomp_dlloc.passport import Preprocessing
 from seiscomp_dlloc.preprocess import condition, cut
 from seiscomp_dlloc.records import TraceBlock
 
+from ..earth import EarthModel
 from .bank import Bank
 from .earths import RATE_HZ
 
@@ -54,7 +55,8 @@ class Window:
 
     ``waveforms``, ``mask`` (station, 3, sample); ``onsets`` (station, 2) P and S in samples after the window's first,
     NaN without an event; ``origin`` in samples; ``places_km`` (station, 2) about the epicentre, ``depth_km``, ``earth``
-    the number of the earth in the bank, -1 without an event.
+    the number of the earth, -1 without an event. ``delays_s`` (station, 2): by how much waves are later than that earth
+    says. ``stretch``: times and lengths are those of the earth over this number.
     """
 
     waveforms: NDArray[np.float32]
@@ -64,6 +66,8 @@ class Window:
     places_km: FloatArray
     depth_km: float
     earth: int
+    delays_s: FloatArray
+    stretch: float = 1.0
 
 
 def preprocessing(
@@ -104,95 +108,49 @@ def coloured(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.flo
     return np.asarray(noise / np.sqrt(np.mean(noise**2, axis=(1, 2), keepdims=True)), np.float32)
 
 
-class Drawer:
-    """Draws windows of ``stations`` stations from a bank."""
+def p_level(signal: NDArray[np.float32], first: FloatArray) -> FloatArray:
+    """(station,) RMS of the P wave on the vertical of ``signal`` (station, 3, sample), from samples ``first``.
 
-    def __init__(self, bank: Bank, samples: int, stations: int, faults: Faults = Faults()):
-        self.bank, self.samples, self.stations, self.faults = bank, samples, stations, faults
+    Never below a ten-thousandth of the median station's.
+    """
+    width = round(P_WINDOW_S * RATE_HZ)
+    start = np.clip(np.rint(first).astype(int), 0, signal.shape[-1] - width)
+    level = np.array([np.sqrt(np.mean(signal[k, 0, at : at + width] ** 2)) for k, at in enumerate(start)])
+    return np.asarray(np.maximum(level, 1e-4 * np.median(level) + 1e-30))
 
-    def draw(self, rng: np.random.Generator) -> Window:
-        """One window."""
-        f, bank = self.faults, self.bank
-        event = int(rng.integers(len(bank.depth_km)))
-        chosen = rng.choice(bank.data.shape[2], self.stations, replace=False)
-        kind = rng.random()
-        quiet = kind > f.clean + f.even + f.network
-        lead = round((rng.uniform(2.5, 5.0)) * RATE_HZ)
-        length = lead + self.samples
-        p, s = bank.p_s[event][chosen], bank.s_s[event][chosen]
-        origin = lead + round((rng.uniform(*f.early_s) - float(p.min())) * RATE_HZ)
-        signal = self._signal(event, chosen, origin, length)
-        late = np.zeros(self.stations)
-        if rng.random() < f.second and not quiet:
-            other = int(rng.integers(len(bank.depth_km)))
-            start = origin + int(rng.uniform(-20.0, 40.0) * RATE_HZ)
-            factor = 10.0 ** rng.uniform(*np.log10(f.second_ratio))
-            beside = self._signal(other, rng.permutation(bank.data.shape[2])[: self.stations], start, length)
-            level = np.abs(signal).max((1, 2), keepdims=True) / np.maximum(
-                np.abs(beside).max((1, 2), keepdims=True), 1e-30
-            )
-            signal = signal + np.float32(factor) * level * beside
-        noise = coloured(signal.shape, rng)
-        traces = noise if quiet else signal + noise * self._noise_level(kind, event, chosen, signal, origin, rng)
-        for station in np.flatnonzero(rng.random(self.stations) < f.late):
-            late[station] = round(rng.uniform(-f.late_s, f.late_s) * RATE_HZ)
-            traces[station] = np.roll(traces[station], int(late[station]), axis=-1)
-        valid = self._valid(traces, rng)
+
+DEFAULT = Faults()
+
+
+class Recorder:
+    """What ``stations`` stations make of ground motion: faults, the one preprocessing, a window of ``samples``."""
+
+    def __init__(self, samples: int, stations: int, faults: Faults):
+        self.samples, self.stations, self.faults = samples, stations, faults
+
+    def seen(
+        self, traces: NDArray[np.float32], known: NDArray[np.bool_], lead: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Waveforms and mask of a window that begins ``lead`` samples into the traces (station, 3, sample).
+
+        ``known``: where there are data. None where faults leave none.
+        """
+        valid = self._valid(traces, rng) & known
         settings = self._settings(rng)
-        if rng.random() < f.filtered:
+        if rng.random() < self.faults.filtered:
             traces = self._before(traces, settings, rng)
+        if not valid.any():
+            return None
         data = np.ascontiguousarray(traces.transpose(1, 0, 2)) * 10.0 ** rng.uniform(-9.0, -3.0)
         block = TraceBlock(
             np.arange(self.stations), data.astype(np.float64), valid.transpose(1, 0, 2).copy(), RATE_HZ, 0.0
         )
-        if not valid.any():
-            return self.draw(rng)
         conditioned = condition((block,), self.stations, settings)
         made, mask, _ = cut(conditioned, lead / RATE_HZ, settings)
-        onsets = np.stack([p, s], axis=-1) * RATE_HZ + origin - lead + late[:, None]
-        return Window(
+        return (
             np.ascontiguousarray(made.transpose(1, 0, 2)),
             np.ascontiguousarray(mask.transpose(1, 0, 2)).astype(np.float32),
-            np.full_like(onsets, np.nan) if quiet else onsets,
-            float(origin - lead),
-            bank.places_km[event][chosen],
-            float(bank.depth_km[event]),
-            -1 if quiet else int(bank.earth[event]),
         )
-
-    def _signal(self, event: int, stations: NDArray[np.int64], origin: int, length: int) -> NDArray[np.float32]:
-        """(station, 3, sample) with the origin time at sample ``origin``, in m/s."""
-        record = self.bank.data[event][:, stations].transpose(1, 0, 2)
-        out = np.zeros((len(stations), 3, length), np.float32)
-        low, high = max(origin, 0), min(origin + record.shape[-1], length)
-        if high > low:
-            out[..., low:high] = record[..., low - origin : high - origin]
-        return np.asarray(out * self.bank.peak[event][stations][:, None, None], np.float32)
-
-    def _noise_level(
-        self,
-        kind: float,
-        event: int,
-        chosen: NDArray[np.int64],
-        signal: NDArray[np.float32],
-        origin: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        """(station, 1, 1): RMS of the noise."""
-        f, width = self.faults, round(P_WINDOW_S * RATE_HZ)
-        first = np.clip(
-            np.rint(self.bank.p_s[event][chosen] * RATE_HZ).astype(int) + origin, 0, signal.shape[-1] - width
-        )
-        level = np.array([np.sqrt(np.mean(signal[k, 0, at : at + width] ** 2)) for k, at in enumerate(first)])
-        level = np.maximum(level, 1e-4 * np.median(level) + 1e-30)
-        ratio = 10.0 ** rng.uniform(*np.log10(f.low_snr))
-        if kind < f.clean:
-            noise = np.median(level) / 10.0 ** rng.uniform(0.5, 3.0) * 10.0 ** rng.normal(0.0, 0.4, self.stations)
-        elif kind < f.clean + f.even:
-            noise = level / ratio
-        else:
-            noise = np.full(self.stations, np.median(level) / ratio)
-        return np.asarray(noise[:, None, None], np.float32)
 
     def _valid(self, traces: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.bool_]:
         f, (stations, _, length) = self.faults, traces.shape
@@ -229,3 +187,87 @@ class Drawer:
             gain = 1.0 / np.sqrt((1.0 + (low / frequency) ** order) * (1.0 + (frequency / high) ** order))
         filtered = np.fft.irfft(np.fft.rfft(traces, axis=-1) * gain, traces.shape[-1], axis=-1)
         return np.asarray(filtered, np.float32)
+
+
+class Drawer(Recorder):
+    """Draws windows of ``stations`` stations from a bank."""
+
+    def __init__(self, bank: Bank, samples: int, stations: int, faults: Faults = DEFAULT):
+        super().__init__(samples, stations, faults)
+        self.bank = bank
+
+    @property
+    def earths(self) -> tuple[EarthModel, ...]:
+        """Those of the bank."""
+        return self.bank.earths
+
+    def draw(self, rng: np.random.Generator) -> Window:
+        """One window."""
+        f, bank = self.faults, self.bank
+        event = int(rng.integers(len(bank.depth_km)))
+        chosen = rng.choice(bank.data.shape[2], self.stations, replace=False)
+        kind = rng.random()
+        quiet = kind > f.clean + f.even + f.network
+        lead = round((rng.uniform(2.5, 5.0)) * RATE_HZ)
+        length = lead + self.samples
+        p, s = bank.p_s[event][chosen], bank.s_s[event][chosen]
+        origin = lead + round((rng.uniform(*f.early_s) - float(p.min())) * RATE_HZ)
+        signal = self._signal(event, chosen, origin, length)
+        late = np.zeros(self.stations)
+        if rng.random() < f.second and not quiet:
+            other = int(rng.integers(len(bank.depth_km)))
+            start = origin + int(rng.uniform(-20.0, 40.0) * RATE_HZ)
+            factor = 10.0 ** rng.uniform(*np.log10(f.second_ratio))
+            beside = self._signal(other, rng.permutation(bank.data.shape[2])[: self.stations], start, length)
+            level = np.abs(signal).max((1, 2), keepdims=True) / np.maximum(
+                np.abs(beside).max((1, 2), keepdims=True), 1e-30
+            )
+            signal = signal + np.float32(factor) * level * beside
+        noise = coloured(signal.shape, rng)
+        traces = noise if quiet else signal + noise * self._noise_level(kind, event, chosen, signal, origin, rng)
+        for station in np.flatnonzero(rng.random(self.stations) < f.late):
+            late[station] = round(rng.uniform(-f.late_s, f.late_s) * RATE_HZ)
+            traces[station] = np.roll(traces[station], int(late[station]), axis=-1)
+        seen = self.seen(traces, np.ones(traces.shape, bool), lead, rng)
+        if seen is None:
+            return self.draw(rng)
+        onsets = np.stack([p, s], axis=-1) * RATE_HZ + origin - lead + late[:, None]
+        return Window(
+            *seen,
+            np.full_like(onsets, np.nan) if quiet else onsets,
+            float(origin - lead),
+            bank.places_km[event][chosen],
+            float(bank.depth_km[event]),
+            -1 if quiet else int(bank.earth[event]),
+            np.zeros_like(onsets),
+        )
+
+    def _signal(self, event: int, stations: NDArray[np.int64], origin: int, length: int) -> NDArray[np.float32]:
+        """(station, 3, sample) with the origin time at sample ``origin``, in m/s."""
+        record = self.bank.data[event][:, stations].transpose(1, 0, 2)
+        out = np.zeros((len(stations), 3, length), np.float32)
+        low, high = max(origin, 0), min(origin + record.shape[-1], length)
+        if high > low:
+            out[..., low:high] = record[..., low - origin : high - origin]
+        return np.asarray(out * self.bank.peak[event][stations][:, None, None], np.float32)
+
+    def _noise_level(
+        self,
+        kind: float,
+        event: int,
+        chosen: NDArray[np.int64],
+        signal: NDArray[np.float32],
+        origin: int,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """(station, 1, 1): RMS of the noise."""
+        f = self.faults
+        level = p_level(signal, self.bank.p_s[event][chosen] * RATE_HZ + origin)
+        ratio = 10.0 ** rng.uniform(*np.log10(f.low_snr))
+        if kind < f.clean:
+            noise = np.median(level) / 10.0 ** rng.uniform(0.5, 3.0) * 10.0 ** rng.normal(0.0, 0.4, self.stations)
+        elif kind < f.clean + f.even:
+            noise = level / ratio
+        else:
+            noise = np.full(self.stations, np.median(level) / ratio)
+        return np.asarray(noise[:, None, None], np.float32)

@@ -61,6 +61,14 @@ class Graph(nn.Module):
         return self.evidence(waveforms, mask), stack(evidence, arrivals, origins.long())
 
 
+PRIOR = {"outside_share": 0.15, "shallow_km": 15.0, "deep_km": 8.0}
+"""See :func:`seiscomp_dlloc.migration.prior.place_prior`. Crustal events; it counts where little else is known."""
+
+UNCALIBRATED = {"peak_threshold": 0.5, "covariance_scale": 1.0}
+UNCALIBRATED_TRUST = {"offset": -4.4, "score": 0.26, "stations": -0.2}
+"""Where a calibration starts from."""
+
+
 @dataclass(frozen=True)
 class About:
     """What a passport says of a model beside how it is applied."""
@@ -71,7 +79,7 @@ class About:
     provenance: dict[str, Any]
     calibration: dict[str, float]
     skill: dict[str, Any] = field(default_factory=dict)
-    head: dict[str, float] = field(default_factory=dict)
+    head: dict[str, Any] = field(default_factory=dict)
     min_stations: int = 4
 
 
@@ -118,10 +126,12 @@ def passport_document(about: About) -> dict[str, Any]:
         },
         "head": {
             "kind": "migration",
-            "margin_share": 0.5,
+            "margin_share": 1.0,
             "deepest_share": 1.0,
             "deepest_km": 60.0,
-            "agreement_scale": 2.0,
+            "first_nodes": 48,
+            "prior": PRIOR,
+            "trust": UNCALIBRATED_TRUST,
             **about.head,
         },
         "region": {"latitude": [-90.0, 90.0], "longitude": [-180.0, 180.0], "depth_km": [-9.0, 60.0]},
@@ -174,8 +184,6 @@ SMOOTH_STEPS = 3.0
 Of 0 to 3 the best on recorded training events of Oklahoma and Newberry (mean epicentre errors 1.05 to 0.74 and 0.59 to
 0.55 km).
 """
-
-UNCALIBRATED = {"peak_threshold": 0.0, "covariance_scale": 1.0}
 
 
 def anynet(

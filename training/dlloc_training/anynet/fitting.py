@@ -1,8 +1,8 @@
 """Training of the station network: where the onsets are, and where the migration of its evidence puts the event."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import numpy as np
@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .draw import Drawer, Window
+from seiscomp_dlloc.traveltimes import TravelTimes
+
+from ..earth import EarthModel
+from .draw import Window
 from .earths import RATE_HZ
 from .evidence import EVIDENCE_STRIDE, Evidence, energy_ratio
 from .radial import RadialTable
@@ -41,12 +44,36 @@ class Trials:
     velocity_error: float = 0.01
 
 
-class Examples(IterableDataset[dict[str, torch.Tensor]]):
-    """Batches of ``events`` windows for ever; each worker has a generator of ``seed`` and ``start``."""
+class Draws(Protocol):
+    """Draws windows; ``earths``: those that the windows' numbers of an earth mean."""
 
-    def __init__(self, drawer: Drawer, trials: Trials, events: int, seed: int, start: int = 0):
-        self.drawer, self.trials, self.events, self.seed, self.start = drawer, trials, events, seed, start
-        self.tables = [RadialTable(earth) for earth in drawer.bank.earths]
+    @property
+    def earths(self) -> Sequence[EarthModel | TravelTimes]: ...  # noqa: D102
+
+    def draw(self, rng: np.random.Generator) -> Window: ...  # noqa: D102
+
+
+class Examples(IterableDataset[dict[str, torch.Tensor]]):
+    """Batches of ``events`` windows for ever; each worker has a generator of ``seed`` and ``start``.
+
+    A window is drawn by ``other`` instead of ``drawer`` with the probability ``share``.
+    """
+
+    def __init__(
+        self,
+        drawer: Draws,
+        trials: Trials,
+        events: int,
+        seed: int,
+        start: int = 0,
+        other: Draws | None = None,
+        share: float = 0.0,
+    ):
+        self.drawers, self.trials, self.events, self.seed, self.start = (drawer, other), trials, events, seed, start
+        self.share = share
+        self.tables = [
+            [RadialTable(earth) for earth in one.earths] if one is not None else [] for one in (drawer, other)
+        ]
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         info = get_worker_info()
@@ -57,15 +84,19 @@ class Examples(IterableDataset[dict[str, torch.Tensor]]):
 
     def example(self, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         """One window with its trial hypocentres."""
-        window = self.drawer.draw(rng)
+        # Without another drawer nothing is drawn for the choice: what a seed gives stays what it was
+        which = int(self.drawers[1] is not None and rng.random() < self.share)
+        drawer = self.drawers[which] or self.drawers[0]
+        assert drawer is not None
+        window = drawer.draw(rng)
         return {
             "waveforms": window.waveforms,
             "mask": window.mask,
             "onsets": (window.onsets / EVIDENCE_STRIDE).astype(np.float32),
-            "arrivals": self._trials(window, rng).astype(np.float32),
+            "arrivals": self._trials(window, self.tables[which], rng).astype(np.float32),
         }
 
-    def _trials(self, window: Window, rng: np.random.Generator) -> FloatArray:
+    def _trials(self, window: Window, tables: Sequence[RadialTable], rng: np.random.Generator) -> FloatArray:
         """Arrivals (node, station, 2) in steps at the earliest trial origin time, the true node first.
 
         NaN without an event.
@@ -85,7 +116,9 @@ class Examples(IterableDataset[dict[str, torch.Tensor]]):
         scatter = np.repeat([0.0, t.near_km, 0.5 * t.middle_km, t.middle_km], [1, t.near, t.middle, t.far])
         depth = np.abs(window.depth_km + scatter * rng.standard_normal(count))
         distance = np.hypot(*(window.places_km[None] - flat[:, None]).transpose(2, 0, 1))
-        times = self.tables[window.earth].times(distance, np.broadcast_to(depth[:, None], distance.shape))
+        depths = np.broadcast_to(depth[:, None], distance.shape)
+        times = tables[window.earth].times(window.stretch * distance, window.stretch * depths) / window.stretch
+        times = times + window.delays_s
         delay = np.exp(rng.uniform(*np.log(t.delay_s)))
         wrong = delay * rng.standard_normal((len(window.mask), 2)) * np.array([1.0, 1.5])
         times = times * (1.0 + t.velocity_error * rng.standard_normal()) + wrong
@@ -157,11 +190,12 @@ class StationModule(lightning.LightningModule):
         self.log("places", places, prog_bar=True)
         return onsets + weight * places
 
-    def validation_step(self, batch: dict[str, torch.Tensor], _: int) -> None:
-        """The same losses on held-out earths."""
+    def validation_step(self, batch: dict[str, torch.Tensor], _: int, dataloader_idx: int = 0) -> None:
+        """The same losses on held-out earths, and on recorded events that are held out."""
         onsets, places = self.losses(batch)
-        self.log("held_out_onsets", onsets, batch_size=1)
-        self.log("held_out_places", places, batch_size=1)
+        of = ("held_out", "recorded")[dataloader_idx]
+        self.log(f"{of}_onsets", onsets, batch_size=1, add_dataloader_idx=False)
+        self.log(f"{of}_places", places, batch_size=1, add_dataloader_idx=False)
 
     def configure_optimizers(self) -> Any:
         """AdamW, linear warm-up over 60 steps, cosine to 1 % of the rate."""

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from seiscomp_dlloc.traveltimes import TravelTimes
+
 from ..earth import EarthModel
 from .bank import travel_times_of
 
@@ -16,10 +18,12 @@ class RadialTable:
     counts.
     """
 
-    def __init__(self, earth: EarthModel, farthest_km: float = 400.0, deepest_km: float = 60.0, nodes: int = 240):
+    def __init__(
+        self, earth: EarthModel | TravelTimes, farthest_km: float = 400.0, deepest_km: float = 60.0, nodes: int = 240
+    ):
         self._distance = np.linspace(0.0, np.sqrt(farthest_km), nodes)
         self._depth = np.linspace(0.0, np.sqrt(deepest_km), 60)
-        times = travel_times_of(earth)
+        times = travel_times_of(earth) if isinstance(earth, EarthModel) else earth
         r, z = self._distance[None, :] ** 2, self._depth[:, None] ** 2
         self._table = np.stack([times.times("P", r, z), times.times("S", r, z)], axis=-1).astype(np.float32)
 

@@ -19,7 +19,7 @@ from ..experiments.computing import interruptible
 from .bank import SAMPLES, Bank
 from .draw import Drawer
 from .evidence import Evidence
-from .fitting import Examples, StationModule, Trials
+from .fitting import Draws, Examples, StationModule, Trials
 
 CHECKPOINT = "last.ckpt"
 
@@ -61,7 +61,25 @@ def _part(bank: Bank, rows: NDArray[np.bool_]) -> Bank:
     return replace(bank, **{name: getattr(bank, name)[rows] for name in names})
 
 
-def train(bank: Bank, folder: Path, training: Training, start: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Beside:
+    """Recorded events to train on beside the bank's: those of ``training`` with probability ``share`` each time.
+
+    ``held_out`` are looked at as the held-out earths are.
+    """
+
+    training: Draws
+    held_out: Draws
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share < 1.0:
+            raise SettingError(f"training: the share of recorded windows is {self.share}, it must be between 0 and 1")
+
+
+def train(
+    bank: Bank, folder: Path, training: Training, start: Path | None = None, beside: Beside | None = None
+) -> Path:
     """Train; returns the checkpoint, which stands in ``folder`` and is renewed. Goes on from one that is there.
 
     ``start``: a checkpoint whose weights are the first ones. Raises SettingError for a checkpoint that is none, and
@@ -72,17 +90,22 @@ def train(bank: Bank, folder: Path, training: Training, start: Path | None = Non
     done = int(_read(previous)["global_step"]) if previous.exists() else 0
     trials, (ours, held) = Trials(), split(bank)
 
-    def examples(part: Bank, seed: int, first: int = 0) -> Examples:
-        return Examples(Drawer(part, SAMPLES, training.stations), trials, training.events, seed, first)
+    def drawer(part: Bank) -> Drawer:
+        return Drawer(part, SAMPLES, training.stations)
 
-    # The same windows each time, made once
-    fixed = iter(examples(held, training.seed + 1))
-    validation = [next(fixed) for _ in range(VALIDATION_BATCHES)]
+    def fixed(draws: Draws) -> DataLoader[dict[str, torch.Tensor]]:
+        # The same windows each time, made once
+        windows = iter(Examples(draws, trials, training.events, training.seed + 1))
+        made: Any = [next(windows) for _ in range(VALIDATION_BATCHES)]
+        return DataLoader(made, batch_size=None)
+
+    recorded = (None, 0.0) if beside is None else (beside.training, beside.share)
+    examples = Examples(drawer(ours), trials, training.events, training.seed, done, *recorded)
     module = StationModule(Evidence(), training.steps, training.learning_rate, trials=trials)
     if start is not None and not done:
         module.network.load_state_dict(trained(start).state_dict())
     loader: DataLoader[dict[str, torch.Tensor]] = DataLoader(
-        examples(ours, training.seed, done),
+        examples,
         batch_size=None,
         num_workers=training.workers,
         persistent_workers=training.workers > 0,
@@ -101,7 +124,7 @@ def train(bank: Bank, folder: Path, training: Training, start: Path | None = Non
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    held_out: Any = DataLoader(validation, batch_size=None)  # type: ignore[arg-type]
+    held_out = [fixed(draws) for draws in (drawer(held), beside.held_out if beside else None) if draws is not None]
     with interruptible():
         trainer.fit(module, loader, held_out, ckpt_path=previous if done else None, weights_only=False)
     trainer.save_checkpoint(previous)

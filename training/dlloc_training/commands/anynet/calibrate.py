@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 DESCRIPTION = """\
-Locate the training events of folders of recorded events (catalog.xml, stations.xml, split.csv, waveforms/), and windows
-without an event made of the noise before them, and write the thresholds and the scale of the covariances that the
-model's passport states. The model's own ones must still be those of an export without --calibration."""
+Locate the training events of folders of recorded events (catalog.xml, stations.xml, split.csv, waveforms/), as they are
+and made harder, and windows without an event made of the noise before them, and write the trust, the thresholds and
+the scale of the covariances that the model's passport states. The model's own ones must still be those of an export
+without --calibration."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,8 +33,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
-    from dataclasses import replace
-
     import numpy as np
     from tqdm import tqdm
 
@@ -41,38 +40,51 @@ def run(args: argparse.Namespace) -> int:
     from seiscomp_dlloc.errors import SettingError
     from seiscomp_dlloc.formats.atomic import write_atomically
     from seiscomp_dlloc.formats.earthmodels import read_earth_model
-    from seiscomp_dlloc.locate import Locator
+    from seiscomp_dlloc.migration.locating import aperture_km
     from seiscomp_dlloc.models import resolve
-    from seiscomp_dlloc.solution import Options
+    from seiscomp_dlloc.network import inventory_stations
 
-    from ...anynet.calibrating import calibration, claims_of, noise_windows
+    from ...answers import truth_of
+    from ...anynet import calibrating
+    from ...anynet.asking import ask
+    from ...anynet.conditions import condition_of
     from ...anynet.exporting import UNCALIBRATED
-    from ...anynet.recordings import TRAIN, Settings, fetched_for, open_events
+    from ...anynet.recordings import TRAIN, Settings, open_events
+    from ...anynet.subjects import ModelSubject
+    from ..recorded.evaluate import _progress
 
     model = models.load(resolve(args.model), threads=args.threads)
     if model.passport.raw["calibration"] != UNCALIBRATED:
         raise SettingError(f"--model {args.model}: is calibrated already; export it again without --calibration")
+    conditions = [condition_of(name) for name in calibrating.CONDITIONS]
     rng = np.random.default_rng(args.seed)
-    claims, peaks, about = None, [], []
+    parts, about, clean = [], [], []
     for folder, earth in args.data:
-        events = open_events(Path(folder), Settings(TRAIN))
-        every = max(len(events.chosen) // args.events, 1)
-        chosen = events.chosen[::every]
-        locator = Locator(model, events.inventory, Options(magnitude=False), read_earth_model(earth))
-        # Analysts' picks would set windows that no automatic trigger sets
-        jobs = (fetched_for(events, replace(trigger, picks=()), locator) for trigger in chosen)
+        every = max(len(open_events(Path(folder), Settings(TRAIN)).chosen) // args.events, 1)
+        settings = Settings(TRAIN, every, seed=args.seed)
+        events = open_events(Path(folder), settings)
+        subject = ModelSubject("model", model, events.inventory, read_earth_model(earth))
+        times, truth = subject.locator.travel_times, truth_of(events.chosen, events.network.frame)
+        answered = ask([subject], events, conditions, times, truth, settings, each=_progress)
+        size = aperture_km(inventory_stations(events.inventory, events.chosen[0].time))
+        found = [calibrating.claims_of(part.rows, size) for part in answered]
         name = Path(folder).resolve().name
-        solutions = list(tqdm(locator.locate_many(jobs), f"events of {name}", len(chosen), disable=None))
-        windows = noise_windows(events, args.noise, locator, locator.travel_times, rng)
-        quiet = list(tqdm(locator.locate_many(windows), f"noise of {name}", args.noise, disable=None))
-        found = claims_of(solutions)
-        claims = found if claims is None else claims + found
-        peaks += [np.nan if solution.peak is None else solution.peak for solution in quiet]
-        about.append({"folder": name, "earth model": Path(earth).name, "events": len(solutions), "windows": len(quiet)})
-    assert claims is not None
-    made = calibration(claims, np.array(peaks, float))
-    kept = float(np.mean(claims.peak >= made["peak_threshold"]))
-    result = {"calibration": made, "measured on": about, "training events accepted": round(kept, 3)}
+        windows = calibrating.noise_windows(events, args.noise, subject.locator, times, rng)
+        quiet = list(tqdm(subject.locator.locate_many(windows), f"noise of {name}", args.noise, disable=None))
+        parts += [*found, calibrating.claims_of_noise(quiet)]
+        clean.append(found[0])
+        about.append({"folder": name, "earth model": Path(earth).name, "events": len(truth), "windows": len(quiet)})
+    claims = calibrating.joined(parts)
+    trust = calibrating.fitted_trust(claims)
+    made = calibrating.calibration(claims, trust)
+    kept = float(np.mean(calibrating.joined(clean).peaks(trust) >= made["peak_threshold"]))
+    result = {
+        "calibration": made,
+        "head": {"trust": trust},
+        "measured on": about,
+        "in conditions": list(calibrating.CONDITIONS),
+        "clean training events accepted": round(kept, 3),
+    }
     write_atomically(args.output, (json.dumps(result, indent=1) + "\n").encode())
     print(json.dumps(result, indent=1))
     return 0

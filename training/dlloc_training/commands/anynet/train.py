@@ -2,6 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...anynet.running import Beside
 
 DESCRIPTION = """\
 Train the station network on a bank of theoretical events: where the onsets are, and where the migration of what it sees
@@ -14,6 +18,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--bank", type=Path, required=True, metavar="FILE", help="what `anynet bank` made")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="run folder")
     parser.add_argument("--start", type=Path, metavar="FILE", help="checkpoint whose weights are the first")
+    parser.add_argument(
+        "--recorded",
+        type=Path,
+        nargs=2,
+        metavar=("DIR", "EARTH"),
+        help="train on this folder's training events too (catalog.xml, stations.xml, waveforms/, split.csv), whose "
+        "onsets the weights of --start see; EARTH as for `dlloc locate`. One event in eight is held out",
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.45, help="of recorded windows, with --recorded (default %(default)s)"
+    )
     parser.add_argument("--steps", type=int, default=4000, help="optimizer steps (default %(default)s)")
     parser.add_argument("--batch", type=int, default=3, help="events per step, 16 stations each (default %(default)s)")
     parser.add_argument("--rate", type=float, default=3e-3, help="learning rate (default %(default)s)")
@@ -41,5 +56,28 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         seed=args.seed,
     )
-    print(train(Bank.read(args.bank), args.output, training, args.start))
+    print(train(Bank.read(args.bank), args.output, training, args.start, beside(args)))
     return 0
+
+
+def beside(args: argparse.Namespace) -> "Beside | None":
+    """The recorded events that --recorded asks for."""
+    from tqdm import tqdm
+
+    from seiscomp_dlloc.errors import SettingError
+    from seiscomp_dlloc.formats.earthmodels import read_earth_model
+    from seiscomp_dlloc.traveltimes import from_passport
+
+    from ...anynet.bank import SAMPLES
+    from ...anynet.recorded import RECORDED, RecordedDrawer, read_recorded
+    from ...anynet.running import Beside, Training, trained
+
+    if args.recorded is None:
+        return None
+    if args.start is None:
+        raise SettingError("--recorded: needs --start, a network that sees onsets already")
+    folder, earth = args.recorded
+    travel_times = from_passport(read_earth_model(str(earth)))
+    parts = read_recorded(folder, travel_times, trained(args.start), each=lambda items, what: tqdm(items, desc=what))
+    ours, held = (RecordedDrawer(part, travel_times, SAMPLES, Training.stations, RECORDED) for part in parts)
+    return Beside(ours, held, args.share)
