@@ -1,6 +1,6 @@
 """A small network recording without a pause: known events in a uniform earth over noise, as files and as a stream.
 
-Nine stations over 40 km, 50 Hz, counts of 1e-9 m/s. P and S are decaying wavelets, horizontal polarisation random.
+Nine stations over 20 km, 50 Hz, counts of 1e-9 m/s. P and S are decaying wavelets, horizontal polarisation random.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ FRAME = LocalFrame(46.0, 8.0)
 VP_KM_S, VS_KM_S = 6.0, 3.5
 RATE_HZ, COUNTS_PER_M_S = 50.0, 1e9
 START = UTCDateTime("2026-03-01T00:00:00").timestamp
-PLACES = [(x, y) for x in (-18.0, 1.0, 20.0) for y in (-20.0, -1.5, 18.0)]
+PLACES = [(x, y) for x in (-9.0, 0.5, 10.0) for y in (-10.0, -0.7, 9.0)]
 EARTH = f"depth_km,vp_km_s,vs_km_s\n0,{VP_KM_S},{VS_KM_S}\n"
 
 
@@ -29,7 +29,7 @@ class Quake:
     time: float
     x: float
     y: float
-    z: float = 8.0
+    z: float = 6.0
     size: float = 2e4
 
 
@@ -49,7 +49,7 @@ def waveforms(quakes: Sequence[Quake], seconds: float, seed: int = 0) -> Stream:
             east = rng.uniform(0.3, 1.0) * rng.choice([-1.0, 1.0])
             for speed, parts in ((VP_KM_S, (1.0, 0.3, 0.3 * east)), (VS_KM_S, (0.4, 1.6, 1.6 * east))):
                 after = t - quake.time - distance / speed
-                wavelet = np.where(after > 0, np.exp(-1.5 * after) * np.sin(2 * np.pi * 5.0 * after), 0.0)
+                wavelet = np.where(after > 0, np.exp(-1.5 * after) * np.sin(2 * np.pi * 8.0 * after), 0.0)
                 data += quake.size * 10.0 / distance * np.outer(parts, wavelet)
         for component, row in zip("ZNE", data, strict=True):
             header = {"network": "XX", "station": code, "channel": f"HH{component}", "sampling_rate": RATE_HZ}

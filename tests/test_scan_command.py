@@ -17,7 +17,7 @@ from seiscomp_dlloc.formats.origins import read_origins
 from seiscomp_dlloc.waveforms.files import FileSource
 
 # The third lies just before the border of two chunks; nothing happens after the last
-QUAKES = (Quake(40.0, 0.0, 0.0), Quake(62.0, 10.0, -8.0, 5.0, 4e3), Quake(119.6, -5.0, 6.0), Quake(150.0, 5.0, 15.0))
+QUAKES = (Quake(30.0, 0.0, 0.0), Quake(70.0, 5.0, -4.0, 3.0, 4e3), Quake(119.6, -3.0, 4.0), Quake(165.0, 3.0, 7.0))
 SECONDS = 200.0
 
 
@@ -26,11 +26,11 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options of a scan of 200 s; one station begins late, one is lost for a while, one is dead."""
     stream = waveforms(QUAKES, SECONDS)
     for trace in stream.select(station="C1"):
-        trace.trim(UTCDateTime(START + 45.0))
+        trace.trim(UTCDateTime(START + 40.0))
     for trace in stream.select(station="C8"):
         stream.remove(trace)
-        stream += trace.slice(UTCDateTime(START), UTCDateTime(START + 130.0))
-        stream += trace.slice(UTCDateTime(START + 170.0), UTCDateTime(START + SECONDS))
+        stream += trace.slice(UTCDateTime(START), UTCDateTime(START + 125.0))
+        stream += trace.slice(UTCDateTime(START + 155.0), UTCDateTime(START + SECONDS))
     for trace in stream.select(station="C4", channel="HHZ"):
         trace.data[:] = 0
     return write(tmp_path_factory.mktemp("scan"), stream)

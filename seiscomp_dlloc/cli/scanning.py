@@ -91,6 +91,7 @@ class Scan:
 
     def __init__(self, settings: Settings):
         self.settings = settings
+        self.events: tuple[Solution, ...] = ()
         self.chunks = chunks_of(settings.start, settings.end, settings.chunk_s)
         if settings.scheduler is None and settings.workers <= 1:
             # What is wrong with the inputs is said before a folder is made
@@ -130,14 +131,12 @@ class Scan:
                 bar.update()
         seconds = time.monotonic() - began
         ordered = [results[chunk.number] for chunk in self.chunks]
-        events = named(unique(solution for result in ordered for solution in result.solutions))
-        self.folder.finish(events)
-        self._tell(ordered, events, sum(chunk.end - chunk.start for chunk in waiting), seconds)
+        self.events = named(unique(solution for result in ordered for solution in result.solutions))
+        self.folder.finish(self.events)
+        self._tell(ordered, sum(chunk.end - chunk.start for chunk in waiting), seconds)
         return EXIT_EVENTS if any(result.problem for result in ordered) else EXIT_OK
 
-    def _tell(
-        self, results: list[ChunkResult], events: tuple[Solution, ...], searched_s: float, seconds: float
-    ) -> None:
+    def _tell(self, results: list[ChunkResult], searched_s: float, seconds: float) -> None:
         lost = [result for result in results if result.problem]
         warn([f"{iso_time(one.chunk.start)} to {iso_time(one.chunk.end)}: {one.problem}" for one in lost])
         done = [result for result in results if not result.problem]
@@ -145,7 +144,7 @@ class Scan:
         for result in done:
             reasons.update(result.reasons or {})
         hours = sum(one.chunk.end - one.chunk.start for one in done) / 3600.0
-        parts = [f"{sum(event.accepted for event in events)} events in {hours:.2f} hours"]
+        parts = [f"{sum(event.accepted for event in self.events)} events in {hours:.2f} hours"]
         if done:
             most = max(one.listed for one in done)
             share = sum(one.coverage for one in done) / len(done)

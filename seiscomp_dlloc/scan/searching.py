@@ -57,7 +57,7 @@ class Searcher:
         plan: Plan | None = None,
     ):
         check_model(locator.passport)
-        self._locator, self._inventory, self._source = locator, inventory, source
+        self.locator, self._inventory, self._source = locator, inventory, source
         self._abstained, self._plan = abstained, plan or Plan()
 
     def search(self, chunk: Chunk) -> ChunkResult:
@@ -69,16 +69,16 @@ class Searcher:
         listed = inventory_stations(self._inventory, 0.5 * (chunk.start + chunk.end))
         if not listed:
             return ChunkResult(chunk, problem="the inventory has no station at that time")
-        passport = self._locator.passport
+        passport = self.locator.passport
         try:
             acquired = self._source.get_waveforms(
                 (f"{station.id}.*.*" for station in listed), *record_of(chunk, passport, self._plan)
             )
-            found = find(self._locator, acquired.stream, chunk.span, self._plan)
+            found = find(self.locator, acquired.stream, chunk.span, self._plan)
         except EventError as error:
             lasting = not isinstance(error, WaveformReadError)
             return ChunkResult(chunk, len(listed), problem=str(error), lasting=lasting)
-        answers = [located.solution for located in self._locator.run(self._jobs(found, acquired))]
+        answers = [located.solution for located in self.locator.run(self._jobs(found, acquired))]
         return ChunkResult(
             chunk,
             len(listed),
@@ -92,5 +92,5 @@ class Searcher:
     def _jobs(self, found: Findings, acquired: Acquired) -> Iterator[Job]:
         for candidate in found.candidates:
             trigger = Trigger(f"Candidate/dlloc/{candidate.time:.3f}", candidate.time)
-            window = required_window(trigger, self._locator.passport)
+            window = required_window(trigger, self.locator.passport)
             yield Job(trigger, between(acquired.stream, *window), dropped=acquired.dropped)
