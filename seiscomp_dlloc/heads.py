@@ -4,7 +4,7 @@ A new kind of answer is one more function in :data:`HEADS` (and a branch of the 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,10 @@ class Estimate:
     """What a model says of one event, whatever its head.
 
     ``covariance_km2`` (3, 3) x, y, z, NaN where unknown. ``peak`` None for heads without one. ``time_s`` is seconds
-    after the window's first sample. ``image`` is what the peak was taken from.
+    after the window's first sample. ``image`` is what the peak was taken from. ``sure``: nothing else need be looked
+    for. ``chosen``: of several events in the window the one that the trigger means was taken. ``influence_km``:
+    station (``NET.STA``) -> how far the epicentre moves without it. ``score``: sum of the evidence, a log-likelihood
+    ratio, where the head has one.
     """
 
     latitude: float
@@ -48,6 +51,10 @@ class Estimate:
     depth_type: DepthType = "from location"
     onsets: tuple[Onset, ...] = ()
     notes: tuple[str, ...] = ()
+    sure: bool = False
+    chosen: bool = False
+    influence_km: Mapping[str, float] = field(default_factory=dict)
+    score: float | None = None
 
 
 def _output(outputs: Mapping[str, NDArray[Any]], name: str, passport: Passport) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from .channels import ChannelIndex
 from .errors import EventError, NoEventFound, NoWaveforms, SettingError
 from .firstbreak import LTA_S, PEAK_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
 from .migration.gridded import GridMigrator
-from .migration.locating import Migrator, aperture_km
+from .migration.locating import Migrator, aperture_km, near_s
 from .network import inventory_stations, match_network
 from .passport import Passport
 from .preprocess import condition
@@ -96,6 +96,9 @@ class Record:
     dropped: tuple[Dropped, ...]
 
 
+SLOWEST_P = 4.0
+"""km/s, over a network's aperture: so late after the origin time its first break comes at most."""
+
 Span = Callable[[Passport], tuple[float, float]]
 """Start and end (POSIX s) of the waveforms that are wanted of a network whose scale is now known."""
 
@@ -139,6 +142,13 @@ class _Case:
     input: representations.ModelInput | None = None
     outputs: dict[str, NDArray[Any]] = field(default_factory=dict)
     failure: EventError | None = None
+
+    @property
+    def scaled(self) -> tuple[Passport, Conditioned]:
+        """The passport at the network's scale, and the waveforms as it wants them."""
+        if self.passport is None or self.conditioned is None:
+            raise ValueError("the waveforms have not been conditioned")
+        return self.passport, self.conditioned
 
     def evidence(self) -> Evidence:
         """The case once its input is built."""
@@ -292,16 +302,15 @@ class Locator:
         return case
 
     def _build_input(self, case: _Case) -> None:
-        record = self._condition(case, lambda scaled: required_window(case.trigger, scaled))
-        passport, settings = record.passport, record.passport.preprocessing
-        case.anchor = self._anchor(case, record.conditioned) + self.options.anchor_shift_s
-        window = representations.Window(
-            record.conditioned,
-            case.stations,
-            case.dropped,
-            case.anchor - settings.pretrigger_s,
-            self.travel_times,
-        )
+        self._condition(case, lambda scaled: required_window(case.trigger, scaled))
+        self._cut(case, self._anchor(case) + self.options.anchor_shift_s)
+
+    def _cut(self, case: _Case, anchor: float) -> None:
+        """The model's input, from a window about ``anchor`` (POSIX s)."""
+        case.anchor = anchor
+        passport, conditioned = case.scaled
+        start = anchor - passport.preprocessing.pretrigger_s
+        window = representations.Window(conditioned, case.stations, case.dropped, start, self.travel_times)
         built = representations.build(window, passport)
         case.dropped = built.dropped
         _require(trust.too_few_stations(len(built.used), passport.min_stations, built.dropped))
@@ -342,17 +351,26 @@ class Locator:
             raise NoWaveforms(f"{error}{_reasons(case.dropped)}") from error
         return Record(passport, case.stations, case.conditioned, case.dropped)
 
-    def _anchor(self, case: _Case, conditioned: Conditioned) -> float:
-        """The first break (POSIX s).
+    def _anchor(self, case: _Case) -> float:
+        """Where the model's first window stands (POSIX s): at the first break.
 
-        A migration sees events that no station shows by itself: without a first break its window stands at the
-        trigger's time, and what it finds there is judged like any answer. Raises NoEventFound for other models.
+        A migration looks first for the event that the trigger means, which need not be the strongest near it: its
+        window stands at the first break only where that may be this event's. Raises NoEventFound for other models.
+        """
+        if not self._migrates:
+            return first_break(case.scaled[1], case.trigger).time
+        late, near = self._first_break(case) - case.trigger.time, near_s(case.stations)
+        latest = near + aperture_km(case.stations) / SLOWEST_P
+        return case.trigger.time + (late if -near <= late <= latest else 0.0)
+
+    def _first_break(self, case: _Case) -> float:
+        """The first break (POSIX s); without one the trigger's time.
+
+        A migration sees events that no station shows by itself: what it finds there is judged like any answer.
         """
         try:
-            return first_break(conditioned, case.trigger).time
+            return first_break(case.scaled[1], case.trigger).time
         except NoEventFound:
-            if not self._migrates:
-                raise
             return case.trigger.time
 
     def _at_scale(self, case: _Case, stream: Sequence[Any]) -> Passport:
@@ -417,8 +435,22 @@ class Locator:
         depth = self.options.fixed_depth_km
         if not self._migrates:
             return heads.read(case.outputs, self.passport, depth)
+        near = self._migrated(case, True, depth)
+        if near.sure:
+            return near
+        kept = case.anchor, case.input, case.dropped
+        self._cut(case, self._first_break(case))
+        wide = self._migrated(case, False, depth)
+        if wide.sure or (wide.peak or 0.0) > (near.peak or 0.0):
+            return wide
+        case.anchor, case.input, case.dropped = kept
+        return near
+
+    def _migrated(self, case: _Case, near: bool, depth: float | None) -> heads.Estimate:
         found = case.evidence()
-        return self._migrator.locate(self.model.run, found.input, found.stations, found.passport, depth)
+        return self._migrator.locate(
+            self.model.run, found.input, found.stations, found.passport, case.trigger.time, near, depth
+        )
 
 
 def locate(trigger: Trigger, stream: Any, inventory: Any, model: RunsModel, options: Options | None = None) -> Solution:

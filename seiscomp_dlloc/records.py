@@ -4,6 +4,7 @@ Shapes are given as (axis, ...). Times are POSIX seconds (UTC), lengths km, dept
 ground motion m/s, directions degrees clockwise from north.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -268,6 +269,8 @@ class Solution:
 
     ``abstention`` is None where the solution is accepted. ``hypocenter`` is None only where nothing could be
     computed (then ``abstention`` says why). ``peak`` is the trust value of the location image, between 0 and 1.
+    ``influence_km``: station (``NET.STA``) -> how far the epicentre moves without it, where the model tells. ``score``:
+    the evidence of all stations for the event, a log-likelihood ratio, where the model has one.
     """
 
     trigger: Trigger
@@ -280,6 +283,8 @@ class Solution:
     abstention: Abstention | None = None
     arrivals: tuple[Arrival, ...] = ()
     onsets: tuple[Onset, ...] = ()
+    influence_km: Mapping[str, float] = field(default_factory=dict)
+    score: float | None = None
     used_stations: tuple[str, ...] = ()
     azimuthal_gap_deg: float | None = None
     min_distance_km: float | None = None

@@ -37,6 +37,12 @@ Picks = list[SeenPick]
 TIME_SEARCH_S = 12.0
 """Origin times by moveout are sought this far about the one that the first break gives."""
 
+LEANING_SIGMAS = 2.0
+"""An epicentre that moves by so many standard deviations without one station rests on it."""
+
+AS_NEAR_S = 1.0
+"""An event that is farther from the trigger's time by no more than this may be the trigger's as well."""
+
 FIRST_BREAK_SIGMA_S = 2.0
 """Uncertainty of an origin time that rests on the first break alone: which phase and station it is, is a guess."""
 
@@ -108,7 +114,11 @@ class Solver:
         time, sigma, weights, time_note = self._time(case, estimate, network, used, seen, pick_network, stack)
         hypocenter = Hypocenter(*place, estimate.covariance_km2, time, sigma, estimate.depth_type)
         magnitude, magnitude_note = self._magnitude(case, estimate, hypocenter)
-        abstention = self._judge(case, estimate, hypocenter, network, used, stack)
+        bursts, elsewhere = _bursts(case, estimate, hypocenter, network, stack)
+        abstention = self._judge(case, estimate, hypocenter, network, used, bursts)
+        others = ", ".join(f"{burst:+.1f} s" for burst in elsewhere)
+        others = f"more events in the window, not the trigger's: {others} from the origin time" if others else ""
+        leaning = _leaning(estimate)
         distances = network.distance_km[used]
         fixed = "" if self.options.fixed_depth_km is None else f"depth fixed at {self.options.fixed_depth_km:g} km"
         return Solution(
@@ -121,6 +131,8 @@ class Solver:
             secondary_peaks=estimate.secondary_peaks,
             abstention=abstention,
             arrivals=_arrivals(seen, pick_network, weights, time),
+            influence_km=estimate.influence_km,
+            score=estimate.score,
             onsets=completed(estimate.onsets, network, case.stream, case.dropped, self._index),
             used_stations=case.input.used,
             azimuthal_gap_deg=azimuthal_gap(network.azimuth_deg[used]),
@@ -128,7 +140,7 @@ class Solver:
             max_distance_km=float(distances.max()) if distances.size else None,
             anchor=case.anchor,
             dropped=case.dropped,
-            notes=tuple(note for note in (*estimate.notes, fixed, time_note, *notes) if note),
+            notes=tuple(note for note in (*estimate.notes, fixed, time_note, others, leaning, *notes) if note),
         )
 
     def _picks(self, case: Evidence, place: tuple[float, float, float]) -> tuple[Picks, Predictions, list[str]]:
@@ -215,23 +227,47 @@ class Solver:
         hypocenter: Hypocenter,
         network: Predictions,
         used: NDArray[np.bool_],
-        stack: origintime.Moveout,
+        bursts: tuple[float, ...],
     ) -> Abstention | None:
         passport, calibration = case.passport, case.passport.calibration
         window = case.input.starttime, case.input.starttime + passport.preprocessing.window_s
         # A short window need not hold P and S of every station: what is asked for is what could lie in it
         p, s = (np.clip(hypocenter.time + network.times[phase], *window) for phase in PHASES)
-        bursts = trust.second_bursts(stack.times, stack.stack, hypocenter.time)
-        inside = tuple(b for b in bursts if window[0] <= hypocenter.time + b + np.min(network.times["P"]) <= window[1])
         return trust.first(
             [
                 trust.no_event(estimate.peak, calibration),
                 trust.outside_region(estimate.latitude, estimate.longitude, passport.region, estimate.at_edge),
                 trust.low_peak(estimate.peak, calibration),
-                trust.two_events(estimate.secondary_peaks, inside),
+                trust.two_events(estimate.secondary_peaks, bursts),
                 trust.missing_data(p[used], s[used], _spans(case.conditioned, used), passport.min_stations),
             ]
         )
+
+
+def _leaning(estimate: Estimate) -> str:
+    """A note where the epicentre rests on one station: without it, it would lie beyond what is stated."""
+    if not estimate.influence_km:
+        return ""
+    station, away = max(estimate.influence_km.items(), key=lambda item: item[1])
+    sigma = float(np.sqrt(np.linalg.eigvalsh(estimate.covariance_km2[:2, :2]).max()))
+    if away <= LEANING_SIGMAS * sigma:
+        return ""
+    return f"without {station} the epicentre would lie {away:.1f} km away"
+
+
+def _bursts(
+    case: Evidence, estimate: Estimate, hypocenter: Hypocenter, network: Predictions, stack: origintime.Moveout
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Further bursts in the window, s from the origin time: those that the trigger may mean as well, and the others."""
+    start, end = case.input.starttime, case.input.starttime + case.passport.preprocessing.window_s
+    found = trust.second_bursts(stack.times, stack.stack, hypocenter.time)
+    first = hypocenter.time + float(np.min(network.times["P"]))
+    inside = tuple(burst for burst in found if start <= first + burst <= end)
+    if not estimate.chosen:
+        return inside, ()
+    off = hypocenter.time - case.trigger.time
+    near = tuple(burst for burst in inside if abs(off + burst) <= abs(off) + AS_NEAR_S)
+    return near, tuple(burst for burst in inside if burst not in near)
 
 
 def _spans(conditioned: Conditioned, used: NDArray[np.bool_]) -> list[tuple[float, float] | None]:

@@ -1,6 +1,7 @@
 """Models for any network, end to end: the bundled ones on the theoretical events that come with the package."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -80,6 +81,56 @@ def test_theoretical_events_are_located_with_stations_that_the_model_does_not_kn
         assert len(seen) > len(solution.used_stations)
         residuals = [onset.residual_s for onset in solution.onsets if onset.probability > 0.9]
         assert np.median(np.abs(residuals)) < 0.3
+
+
+@pytest.mark.parametrize("name", ANY)
+def test_of_two_events_in_the_window_the_triggers_own_is_located(name, jobs, inventory):
+    (first, stream), (second, other) = jobs[:2]
+    truths = true_hypocentres(DATA / "truth.xml")
+    began = truths[first.public_id].time
+    late = began + 20.0 - truths[second.public_id].time
+    mixed = add_up(stream, other, late)
+    locator = Locator(load(models.resolve(name), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+    for trigger, time in ((first, began), (second, began + 20.0)):
+        solution = locator.locate(replace(trigger, time=time + 0.8, picks=()), mixed)
+        assert solution.hypocenter.time == pytest.approx(time, abs=1.0)
+        assert away_km(replace(solution, trigger=trigger)) < 3.0
+        assert solution.accepted
+
+
+def test_an_event_that_is_not_at_the_triggers_time_is_told_to_be_perhaps_another(jobs, inventory):
+    trigger, stream = jobs[0]
+    began = true_hypocentres(DATA / "truth.xml")[trigger.public_id].time
+    locator = Locator(load(models.resolve("anynet"), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+    solution = locator.locate(replace(trigger, time=began + 12.0, picks=()), stream)
+    assert away_km(solution) < 2.5
+    assert any("s before the trigger's time" in note for note in solution.notes)
+    assert not any("trigger's time" in note for note in locator.locate(trigger, stream).notes)
+
+
+def test_an_answer_tells_how_far_the_epicentre_rests_on_each_station(jobs, inventory):
+    trigger, stream = jobs[0]
+    locator = Locator(load(models.resolve("migration"), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+    few = obspy.Stream([t for t in stream if t.stats.station in {"S01", "S05", "S09", "S12", "S16", "S20", "S24"}])
+    whole, part = locator.locate(trigger, stream), locator.locate(trigger, few)
+    assert set(whole.influence_km) == set(whole.used_stations)
+    assert max(whole.influence_km.values()) < max(part.influence_km.values())
+
+
+def add_up(stream, other, late_s):
+    """The sum of two recordings of the same channels, the second one moved in time."""
+    moved = {trace.id: trace for trace in other}
+    out = obspy.Stream()
+    for trace in stream:
+        summed = trace.copy()
+        summed.data = trace.data.astype(float)
+        if trace.id in moved:
+            shift = moved[trace.id].stats.starttime + late_s - trace.stats.starttime
+            first = round(shift * trace.stats.sampling_rate)
+            low, high = max(first, 0), min(first + moved[trace.id].stats.npts, trace.stats.npts)
+            summed.data[low:high] += moved[trace.id].data[low - first : high - first]
+        out.append(summed)
+    return out
 
 
 def test_few_stations_and_other_names_do(jobs, inventory):
@@ -221,7 +272,7 @@ def test_the_command_line_says_what_the_model_is_and_locates(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "any network, at least 4 stations" in shown
     assert "up to 20 km: 5-20 Hz" in shown
-    assert "migration: places up to 50 %" in shown
+    assert "migration: places up to 100 %" in shown
     earth = tmp_path / "crust.csv"
     earth.write_text("depth_km,vp_km_s,vs_km_s\n0,5.5,3.2\n1.5,6.0,3.5\n15,6.5,3.75\n")
     status = main([

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seiscomp_dlloc.migration.answer import agreement, best_near, image_of, moments, onsets_of, shares
+from seiscomp_dlloc.migration.answer import best_near, image_of, moments, onsets_of, shares, trust_of
 from seiscomp_dlloc.migration.area import Box, axes, search_box
+from seiscomp_dlloc.migration.prior import Expected, place_prior
 from seiscomp_dlloc.migration.search import Plan, Search, smoothed, widened
 
 VP, VS = 6.0, 3.5
@@ -149,15 +150,13 @@ def test_smoothing_keeps_the_mean_of_the_likelihood_ratio() -> None:
     assert wide.std() < 0.7 * evidence.std()
 
 
-def test_agreement_counts_stations_that_see_onsets_where_they_should_be() -> None:
-    network = Network(4)
-    evidence = network.evidence(0.0, 0.0, 5.0, 3.0)
-    at = (network.arrivals(np.zeros(1), np.zeros(1), np.array([5.0]))[0] + 3.0) / STEP_S
-    assert np.all(agreement(best_near(evidence, at, 3)[0], 2.0) > 0.99)
-    assert np.all(agreement(best_near(evidence, at + 60.0, 3)[0], 2.0) < 0.01)
-    at[1] = np.nan
-    assert agreement(best_near(evidence, at, 3)[0], 2.0)[1] == 0.0
-    assert np.all(agreement(best_near(-evidence, at, 0)[0], 2.0) == 0.0)
+def test_trust_grows_with_the_evidence_and_asks_for_more_of_it_where_there_are_more_stations() -> None:
+    head = {"offset": -4.0, "score": 0.25, "stations": -0.2}
+    assert trust_of(16.0, 0, head) == pytest.approx(0.5)
+    assert trust_of(32.0, 20, head) == pytest.approx(0.5)
+    peaks = [trust_of(score, 12, head) for score in (-1e6, 0.0, 20.0, 40.0, 1e6)]
+    assert peaks == sorted(peaks)
+    assert (peaks[0], peaks[-1]) == pytest.approx((0.0, 1.0))
 
 
 def test_onsets_are_told_where_they_are_with_residual_and_probability() -> None:
@@ -196,3 +195,58 @@ def test_the_image_stands_where_the_grid_is() -> None:
     assert image.grid.x_km[ix] == pytest.approx(10.0, abs=0.5)
     assert image.grid.y_km[iy] == pytest.approx(-5.0, abs=0.5)
     assert image.values.sum() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_of_two_places_that_are_seen_as_well_the_likelier_one_is_taken_and_no_other() -> None:
+    network = Network()
+    near, far = (10.0, 0.0, 8.0), (58.0, 0.0, 8.0)
+    both = np.maximum(network.evidence(*near, 18.0), network.evidence(*far, 5.0))
+    plan = Plan()
+    here, there = np.array([[-40.0, -40.0], [40.0, 40.0]]), np.array([[55.0, -9.0], [60.0, 9.0]])
+    for stations, expected in ((here, near), (there, far)):
+        prior = place_prior(stations, {"outside_share": 0.2})
+        found = Search(BOX, network.arrivals, plan, STEP_S, prior).run(both, stack, -5.0, 25.0)
+        assert best_of(found)[:2] == pytest.approx(expected[:2], abs=1.0)
+        # What is seen outweighs what is thought
+        strong = np.maximum(both, 4.0 * network.evidence(*far, 5.0))
+        found = Search(BOX, network.arrivals, plan, STEP_S, prior).run(strong, stack, -5.0, 25.0)
+        assert best_of(found)[:2] == pytest.approx(far[:2], abs=1.0)
+
+
+def test_of_two_times_that_are_seen_as_well_the_expected_one_is_taken() -> None:
+    network = Network()
+    both = np.maximum(network.evidence(5.0, 5.0, 8.0, 2.0), network.evidence(5.0, 5.0, 8.0, 15.0))
+    search = Search(BOX, network.arrivals, Plan(), STEP_S)
+    for time in (2.0, 15.0):
+        found = search.run(both, stack, -5.0, 25.0, Expected(time - 1.0, 2.0))
+        assert best_of(found)[3] == pytest.approx(time, abs=0.2)
+
+
+def test_deep_and_distant_places_are_less_likely_and_none_is_likelier_than_those_among_stations() -> None:
+    prior = place_prior(
+        np.array([[0.0, 0.0], [20.0, 10.0]]), {"outside_share": 0.5, "shallow_km": 15.0, "deep_km": 5.0}
+    )
+    x, y, z = np.array([5.0, 30.0, 5.0, -3.0]), np.array([5.0, 5.0, 5.0, -4.0]), np.array([10.0, 0.0, 25.0, 20.0])
+    assert prior(x, y, z) == pytest.approx([0.0, -1.0, -2.0, -1.5])
+    assert place_prior(np.zeros((2, 2)), {})(x, y, z) == pytest.approx(0.0)
+
+
+def best_of(found) -> tuple[float, float, float, float]:
+    z, y, x = np.unravel_index(int(np.argmax(found.log_probability)), found.axes.shape)
+    return found.axes.x_km[x], found.axes.y_km[y], found.axes.z_km[z], found.time_s[z, y, x]
+
+
+def test_the_epicentre_without_a_station_is_that_of_the_others_evidence() -> None:
+    network = Network(6)
+    evidence = network.evidence(5.0, -3.0, 8.0, 4.0)
+    evidence[2] = np.roll(evidence[2], 8, axis=-1)
+    search = Search(BOX, network.arrivals, Plan(smooth_s=0.3), STEP_S)
+    found = search.run(evidence, stack, -5.0, 25.0)
+    means = search.without_each(evidence, stack, found)
+    rest = evidence.copy()
+    rest[2] = 0.0
+    sums = np.exp(stack(smoothed(rest, 3.0), network.arrivals(*found.axes.nodes()) / STEP_S, found.origins_s / STEP_S))
+    share = sums.sum(axis=1) / sums.sum()
+    x, y, _ = found.axes.nodes()
+    assert means[2] == pytest.approx([share @ x, share @ y], abs=0.01)
+    assert np.hypot(*(means[2] - [5.0, -3.0])) < np.hypot(*(means[3] - [5.0, -3.0]))

@@ -57,6 +57,7 @@ def as_json(solution: Solution) -> dict[str, Any]:
 
     Lengths km, depth positive down from sea level, times ISO 8601 UTC, covariance (east, north, down) in km2.
     ``onsets`` are those that the model sees at stations where the solution predicts them; empty where it tells none.
+    ``influence_km``: how far the epicentre moves without a station; empty where the model does not tell.
     """
     h, m = solution.hypocenter, solution.magnitude
     major, minor = ellipse_km(h) if h else (math.nan, math.nan)
@@ -78,8 +79,10 @@ def as_json(solution: Solution) -> dict[str, Any]:
         "magnitude": {"value": m.value, "type": m.type, "sigma": _plain(m.sigma)} if m else None,
         "magnitude_note": solution.magnitude_note or None,
         "peak": _plain(solution.peak),
+        "score": _plain(solution.score),
         "secondary_peaks": solution.secondary_peaks,
         "onsets": [_onset(onset) for onset in solution.onsets],
+        "influence_km": {name: _plain(away) for name, away in solution.influence_km.items()},
         "used_stations": list(solution.used_stations),
         "azimuthal_gap_deg": _plain(solution.azimuthal_gap_deg),
         "min_distance_km": _plain(solution.min_distance_km),

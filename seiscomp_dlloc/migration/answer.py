@@ -1,6 +1,6 @@
 """From where a search ended to what is stated of the event: place, uncertainty, origin time, trust."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,6 @@ from .area import Axes, Box
 from .search import Arrivals, Found
 
 FloatArray = NDArray[np.float64]
-
-TOLERANCE_STEPS = 3
-"""How far from its predicted time, in steps of the evidence, an onset may be seen and count for the place."""
 
 ONSET_STEPS = 10
 """How far from it an onset is looked for to be told: 1 s at 20 Hz."""
@@ -67,15 +64,14 @@ def best_near(evidence: NDArray[np.float32], steps: FloatArray, reach: int) -> t
     return value, place
 
 
-def agreement(value: FloatArray, scale: float) -> FloatArray:
-    """(station,): from 0, nothing seen where P and S should be, to 1.
+def trust_of(score: float, stations: int, head: Mapping[str, float]) -> float:
+    """The probability that an event is there, near where it is said to be, by the passport's ``trust``.
 
-    1 - exp(-e / scale), e the sum of the evidence of P and of S near their predicted times, ``value`` (station, 2),
-    where above 0. Evidence is a log-likelihood ratio, so that e = scale is odds of e^scale that the station saw the
-    event.
+    Logistic in the sum of the evidence and in the number of stations: noise, too, agrees somewhere, and the more of it
+    the more stations there are.
     """
-    total = np.nan_to_num(value).sum(axis=1)
-    return np.asarray(1.0 - np.exp(-np.maximum(total, 0.0) / scale))
+    logit = head["offset"] + head["score"] * score + head["stations"] * stations
+    return float(1.0 / (1.0 + np.exp(-np.clip(logit, -500.0, 500.0))))
 
 
 def onsets_of(
@@ -108,12 +104,13 @@ def estimate_of(
     share = shares(found)
     mean, covariance = moments(found.axes, share)
     if found.axes.z_km.size == 1:
+        mean[2] = found.axes.z_km[0]
         covariance[2, :] = covariance[:, 2] = np.nan
     time = float(np.sum(share * found.time_s))
     time_sigma = float(np.sqrt(np.sum(share * (found.time_s - time) ** 2)))
     predicted = np.asarray(arrivals(*(np.array([value]) for value in mean)), float)[0]
     steps = (predicted + time) / step_s
-    seen = agreement(best_near(evidence, steps, TOLERANCE_STEPS)[0], float(passport.head["agreement_scale"]))
+    peak = trust_of(found.score, len(evidence), passport.head["trust"])
     onsets = onsets_of(*best_near(evidence, steps, ONSET_STEPS), steps, built.used, built.starttime, step_s)
     latitude, longitude = (float(value) for value in frame.to_geographic(mean[0], mean[1]))
     edge = 0.02 * box.width_km
@@ -126,7 +123,8 @@ def estimate_of(
         longitude=longitude,
         depth_km=float(mean[2]),
         covariance_km2=scale_covariance(covariance, passport.calibration),
-        peak=float(np.mean(seen)) if seen.size else 0.0,
+        peak=peak,
+        score=found.score,
         at_edge=bool(inside < edge),
         time_s=time,
         time_sigma_s=time_sigma,

@@ -3,7 +3,8 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from ..records import Station
 from ..representations import ModelInput
 from .answer import estimate_of
 from .area import Box, search_box
+from .prior import Expected, place_prior
 from .search import Plan, Search
 
 FloatArray = NDArray[np.float64]
@@ -29,6 +31,9 @@ ONSETS, STACK = "onsets", "stack"
 LATE_ANCHORS = 3.0
 """How late after the window's anchor an event may begin, in pre-trigger times (5 s at 20 Hz)."""
 
+NEAR_S, NEAR_SPEED = 1.5, 50.0
+"""A trigger's time is good to about NEAR_S and the network's aperture over so many km/s, if its origin is not wrong."""
+
 _KEPT = 8
 
 
@@ -41,6 +46,37 @@ def plan_of(passport: Passport, step_s: float) -> Plan:
         smooth_s=float(head.get("smooth_steps", 0.0)) * step_s,
         temperature=float(head.get("temperature", 1.0)),
     )
+
+
+def step_s(passport: Passport) -> float:
+    """Seconds between the times of the evidence."""
+    return int(passport.representation["stride"]) / passport.preprocessing.sampling_rate_hz
+
+
+@dataclass(frozen=True)
+class When:
+    """Origin times to be searched, s after the window's start: bounds, and what is expected."""
+
+    earliest_s: float
+    latest_s: float
+    expected: Expected
+
+    def holds(self, time_s: float, margin_s: float) -> bool:
+        """Whether a time lies within the bounds, and not at one of them."""
+        return self.earliest_s + margin_s <= time_s <= self.latest_s - margin_s
+
+
+def when_of(
+    stations: Sequence[Station], passport: Passport, trigger_s: float, near: bool, latest_first_arrival_s: float
+) -> When:
+    """Origin times about the trigger's (s after the window's start), or all that the first break leaves open."""
+    reach = near_s(stations)
+    if near:
+        return When(trigger_s - reach, trigger_s + reach, Expected(trigger_s, 0.5 * reach))
+    # The first break stands at the pre-trigger time, give or take what the anchor may be wrong; the event began
+    # before it, by as long as P takes to the nearest station
+    latest = (1.0 + LATE_ANCHORS) * passport.preprocessing.pretrigger_s
+    return When(-latest_first_arrival_s, latest, Expected(trigger_s, 4.0 * reach))
 
 
 def local_places(stations: Sequence[Station]) -> tuple[LocalFrame, FloatArray, FloatArray]:
@@ -62,6 +98,11 @@ def aperture_km(stations: Sequence[Station]) -> float:
     return float(np.max(places.max(axis=0) - places.min(axis=0)))
 
 
+def near_s(stations: Sequence[Station]) -> float:
+    """How far from the trigger's time its event is looked for first (s)."""
+    return NEAR_S + aperture_km(stations) / NEAR_SPEED
+
+
 class Migrator:
     """Locates events with one earth's travel times; keeps the searches of the station sets it met last."""
 
@@ -77,16 +118,18 @@ class Migrator:
         built: ModelInput,
         stations: Sequence[Station],
         passport: Passport,
+        trigger_time: float,
+        near: bool,
         fixed_depth_km: float | None = None,
     ) -> Estimate:
         """The estimate from one event's traces; ``stations`` holds those that ``built`` names, at the event's time.
 
-        Raises ModelError where the model cannot run.
+        The event that began at about ``trigger_time`` (POSIX s) where ``near``, else any that the first break may
+        belong to. Raises ModelError where the model cannot run.
         """
         known = {station.id: station for station in stations}
         used = tuple(known[name] for name in built.used)
-        stride, rate = int(passport.representation["stride"]), passport.preprocessing.sampling_rate_hz
-        step = stride / rate
+        step = step_s(passport)
         evidence = run(dict(built.arrays), (ONSETS,))[ONSETS]
         frame, search = self._search(used, passport, step, fixed_depth_km)
 
@@ -95,20 +138,30 @@ class Migrator:
         ) -> NDArray[np.float32]:
             return run({"evidence": values, "arrivals": arrivals, "origins": origins}, (STACK,))[STACK]
 
-        # The first break stands at the pre-trigger time, give or take what the anchor may be wrong; the event began
-        # before it, by as long as P takes to the nearest station
-        latest = (1.0 + LATE_ANCHORS) * passport.preprocessing.pretrigger_s
-        found = search.run(evidence, stack, -search.latest_first_arrival(), latest)
-        return estimate_of(
+        when = when_of(used, passport, trigger_time - built.starttime, near, search.latest_first_arrival())
+        found = search.run(evidence, stack, when.earliest_s, when.latest_s, when.expected)
+        estimate = estimate_of(
             found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
         )
+        # At a bound it is the flank of another event
+        sure = estimate.peak is not None and estimate.peak >= passport.calibration.peak_threshold
+        sure = sure and when.holds(cast(float, estimate.time_s), 2.0 * step)
+        if sure:
+            place = np.array(frame.to_local(estimate.latitude, estimate.longitude)).ravel()
+            apart = np.hypot(*(search.without_each(evidence, stack, found) - place).T)
+            estimate = replace(estimate, influence_km=dict(zip(built.used, apart.tolist(), strict=True)))
+        off = cast(float, estimate.time_s) + built.starttime - trigger_time
+        if not near and abs(off) > near_s(used):
+            side = "before" if off < 0 else "after"
+            told = f"the event found began {abs(off):.1f} s {side} the trigger's time: it may be another one"
+            estimate = replace(estimate, notes=(*estimate.notes, told))
+        return replace(estimate, sure=sure, chosen=near and sure)
 
     def search(
         self, stations: Sequence[Station], passport: Passport, fixed_depth_km: float | None = None
     ) -> tuple[LocalFrame, Search]:
         """The search that locates the events of these stations, and the frame that it searches in."""
-        step = int(passport.representation["stride"]) / passport.preprocessing.sampling_rate_hz
-        return self._search(tuple(stations), passport, step, fixed_depth_km)
+        return self._search(tuple(stations), passport, step_s(passport), fixed_depth_km)
 
     def _search(
         self, stations: tuple[Station, ...], passport: Passport, step_s: float, fixed_depth_km: float | None
@@ -120,7 +173,8 @@ class Migrator:
             frame, places, heights = local_places(stations)
             box = box_of(places, heights, passport.head, fixed_depth_km)
             local = self._arrivals.local(frame, stations)
-            found = frame, Search(box, local.times, plan_of(passport, step_s), step_s)
+            prior = place_prior(places, passport.head.get("prior", {}))
+            found = frame, Search(box, local.times, plan_of(passport, step_s), step_s, prior)
         with self._lock:
             self._searches[key] = found
             self._searches.move_to_end(key)

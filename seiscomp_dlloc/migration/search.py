@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .area import Axes, Box, axes
+from .prior import Expected, Prior, anywhere
 
 FloatArray = NDArray[np.float64]
 
@@ -57,7 +58,8 @@ class Found:
 
     ``axes`` of the grid, ``log_probability`` (nz, ny, nx), not normalised, the origin time summed out; ``time_s``
     (nz, ny, nx) each node's best origin time (s after the evidence's first time), ``score`` the highest sum of the
-    evidence; ``others``: x, y, z, time, score of the best places of the coarser grids that are another maximum.
+    evidence and of what was likely; ``others``: x, y, z, time, score of the best places of the coarser grids that are
+    another maximum. ``origins_s`` (origin,): the trial origin times, of which those are likely that are ``expected``.
     """
 
     axes: Axes
@@ -65,6 +67,8 @@ class Found:
     time_s: FloatArray
     score: float
     others: tuple[Candidate, ...]
+    origins_s: FloatArray
+    expected: Expected | None = None
 
 
 def widened(evidence: NDArray[np.float32], p_steps: float, s_steps: float) -> NDArray[np.float32]:
@@ -89,10 +93,10 @@ def smoothed(evidence: NDArray[np.float32], sigma_steps: float) -> NDArray[np.fl
 
 
 class Search:
-    """A search within a box with one network's travel times."""
+    """A search within a box with one network's travel times; ``prior`` says how likely places are to begin with."""
 
-    def __init__(self, box: Box, arrivals: Arrivals, plan: Plan, step_s: float):
-        self.box, self.arrivals, self.plan, self.step_s = box, arrivals, plan, step_s
+    def __init__(self, box: Box, arrivals: Arrivals, plan: Plan, step_s: float, prior: Prior = anywhere):
+        self.box, self.arrivals, self.plan, self.step_s, self.prior = box, arrivals, plan, step_s, prior
         coarse = max(box.width_km / plan.first_nodes, plan.coarsest_steps * step_s * P_SPEED)
         depth = box.z_km[1] - box.z_km[0]
         self._first = axes(box, coarse, max(depth / max(plan.first_depths - 1, 1), 1e-3))
@@ -114,7 +118,14 @@ class Search:
             self._first_times = self.arrivals(*self._first.nodes())
         return self._first_times
 
-    def run(self, evidence: NDArray[np.float32], stack: Stack, earliest_s: float, latest_s: float) -> Found:
+    def run(
+        self,
+        evidence: NDArray[np.float32],
+        stack: Stack,
+        earliest_s: float,
+        latest_s: float,
+        expected: Expected | None = None,
+    ) -> Found:
         """The best place for ``evidence`` (station, 2, time), origin times between two bounds (s after its first)."""
         plan, step = self.plan, self.step_s
         evidence = smoothed(evidence, plan.smooth_s / step)
@@ -127,7 +138,8 @@ class Search:
             reach_s = 0.5 * spacing / P_SPEED, 0.5 * spacing / S_SPEED
             blurred = widened(evidence, reach_s[0] / step, reach_s[1] / step)
             stride = max(int(reach_s[0] / step), 1)
-            best, when = self._best(blurred, stack, times, window, stride)
+            best, when = self._best(blurred, stack, times, window, stride, expected)
+            best = best + self.prior(*nodes)
             kept = self._candidates(nodes, best, when, spacing)
             if spacing <= 1.5 * finest:
                 break
@@ -138,8 +150,11 @@ class Search:
             nodes = tuple(np.concatenate([part[k] for part in parts]) for k in range(3))  # type: ignore[assignment]
             times = self.arrivals(*nodes)
             slack = 2.0 * plan.refine * spacing / P_SPEED
-            window = min(c[3] for c in kept) - slack, max(c[3] for c in kept) + slack
-        return self._finest(evidence, stack, kept, finest)
+            window = (
+                max(min(c[3] for c in kept) - slack, earliest_s),
+                min(max(c[3] for c in kept) + slack, latest_s),
+            )
+        return self._finest(evidence, stack, kept, finest, expected)
 
     def _best(
         self,
@@ -148,15 +163,17 @@ class Search:
         times: NDArray[np.floating],
         window: tuple[float, float],
         stride: int,
+        expected: Expected | None,
     ) -> tuple[FloatArray, FloatArray]:
         """Each node's highest sum and its origin time, both (node,)."""
         step = self.step_s
         origins = np.arange(0.0, max(int(np.ceil((window[1] - window[0]) / step)), 1) + 1, stride)
         arrival = ((times + window[0]) / step).astype(np.float32)
+        likely = _likely(expected, window[0] + origins * step)
         best, when = np.empty(len(times)), np.empty(len(times))
         part = max(self.plan.most // (origins.size * 2 * evidence.shape[0]), 1)
         for first in range(0, len(times), part):
-            sums = stack(evidence, arrival[first : first + part], origins.astype(np.float32))
+            sums = stack(evidence, arrival[first : first + part], origins.astype(np.float32)) + likely
             at = np.argmax(sums, axis=1)
             best[first : first + part] = sums[np.arange(len(sums)), at]
             when[first : first + part] = window[0] + origins[at] * step
@@ -175,7 +192,14 @@ class Search:
             left[np.hypot(x - x[k], y - y[k]) < 2.0 * spacing] = -np.inf
         return found
 
-    def _finest(self, evidence: NDArray[np.float32], stack: Stack, kept: list[Candidate], finest: float) -> Found:
+    def _finest(
+        self,
+        evidence: NDArray[np.float32],
+        stack: Stack,
+        kept: list[Candidate],
+        finest: float,
+        expected: Expected | None,
+    ) -> Found:
         """A grid about the best candidate, moved and widened until its probability lies within it."""
         x, y, z, time, _ = kept[0]
         spacing, reach = finest, FINEST_REACH * finest
@@ -185,6 +209,7 @@ class Search:
                 self.box.around(x, y, z, reach, depth_reach), spacing, max(depth_reach / FINEST_REACH, 0.5 * spacing)
             )
             sums, origins = self._around(evidence, stack, grid, time, reach)
+            sums += self.prior(*grid.nodes())[:, None] + _likely(expected, origins)
             score = float(sums.max())
             log_probability = np.log(np.sum(np.exp((sums - score) / self.plan.temperature), axis=1)).reshape(grid.shape)
             when = origins[np.argmax(sums, axis=1)].reshape(grid.shape)
@@ -197,7 +222,24 @@ class Search:
             if 3.0 * max(spread_x, spread_y) <= reach or reach >= 0.5 * self.box.width_km:
                 break
             reach, spacing = 2.0 * reach, 2.0 * spacing
-        return Found(grid, log_probability, when, score, tuple(kept[1:]))
+        return Found(grid, log_probability, when, score, tuple(kept[1:]), origins, expected)
+
+    def without_each(self, evidence: NDArray[np.float32], stack: Stack, found: Found) -> FloatArray:
+        """(station, 2) km: the mean epicentre on the grid of ``found`` without each station's evidence."""
+        evidence, step = smoothed(evidence, self.plan.smooth_s / self.step_s), self.step_s
+        nodes, origins = found.axes.nodes(), found.origins_s
+        arrival = ((self.arrivals(*nodes) + origins[0]) / step).astype(np.float32)
+        steps = np.rint((origins - origins[0]) / step).astype(np.float32)
+        alone = [stack(evidence[k : k + 1], arrival[:, k : k + 1], steps) for k in range(len(evidence))]
+        total = np.sum(alone, axis=0, dtype=np.float64)
+        total += self.prior(*nodes)[:, None] + _likely(found.expected, origins)
+        flat = np.stack(nodes[:2])
+        means = []
+        for one in alone:
+            left = (total - one) / self.plan.temperature
+            share = np.exp(left - left.max()).sum(axis=1)
+            means.append(flat @ (share / share.sum()))
+        return np.array(means)
 
     def _around(
         self, evidence: NDArray[np.float32], stack: Stack, grid: Axes, time_s: float, reach_km: float
@@ -214,6 +256,11 @@ class Search:
             for first in range(0, len(arrival), part)
         ]
         return np.concatenate(sums).astype(np.float64), time_s - slack + steps * step
+
+
+def _likely(expected: Expected | None, times_s: FloatArray) -> FloatArray:
+    """Log-probability of origin times (n,)."""
+    return np.zeros(times_s.size) if expected is None else expected.of(times_s)
 
 
 def _mean_and_spread(line: FloatArray, weight: FloatArray) -> tuple[float, float]:
