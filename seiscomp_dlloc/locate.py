@@ -438,6 +438,10 @@ class Locator:
         near = self._migrated(case, True, depth)
         if near.sure:
             return near
+        if self.options.trigger_only:
+            if (near.peak or 0.0) >= case.scaled[0].calibration.peak_threshold:
+                raise NoEventFound("what the stations see near the trigger's time belongs to an event at another one")
+            return near
         kept = case.anchor, case.input, case.dropped
         self._cut(case, self._first_break(case))
         wide = self._migrated(case, False, depth)

@@ -53,13 +53,15 @@ class Options:
 
     ``fixed_depth_km``: depth to keep instead of the model's. ``anchor_shift_s`` moves the window off the first break
     (to test what a wrong one does). ``batch_size``: events per run of the model. ``magnitude``: whether ML is
-    computed where the model gives no magnitude.
+    computed where the model gives no magnitude. ``trigger_only``: of models for any network, whether an event is left
+    alone that did not begin at about the trigger's time.
     """
 
     fixed_depth_km: float | None = None
     anchor_shift_s: float = 0.0
     batch_size: int = 16
     magnitude: bool = True
+    trigger_only: bool = False
 
 
 @dataclass(frozen=True)

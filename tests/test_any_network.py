@@ -106,6 +106,9 @@ def test_an_event_that_is_not_at_the_triggers_time_is_told_to_be_perhaps_another
     assert away_km(solution) < 2.5
     assert any("s before the trigger's time" in note for note in solution.notes)
     assert not any("trigger's time" in note for note in locator.locate(trigger, stream).notes)
+    alone = locator.with_options(Options(magnitude=False, trigger_only=True))
+    assert not alone.locate(replace(trigger, time=began + 12.0, picks=()), stream).accepted
+    assert alone.locate(trigger, stream).accepted
 
 
 def test_an_answer_tells_how_far_the_epicentre_rests_on_each_station(jobs, inventory):

@@ -64,7 +64,9 @@ def read_bundle(path: str | Path) -> Bundle:
             _error(manifest["error"]),
             tuple(Dropped(str(item["seed_id"]), str(item["reason"])) for item in manifest["dropped"]),
         )
-        options = Options(**{f.name: _option(manifest["options"][f.name], f.default) for f in fields(Options)})
+        # Bundles are older than some options
+        given = manifest["options"]
+        options = Options(**{f.name: _option(given.get(f.name, f.default), f.default) for f in fields(Options)})
         stations = members.get("inventory.xml", b"")
         inventory = read_inventory(stations) if stations else Inventory()
         earth_model = _earth_model(path, members) if "earth_model.json" in members else None

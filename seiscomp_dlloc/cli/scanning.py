@@ -68,7 +68,7 @@ def open_searcher(inputs: Inputs) -> Searcher:
     model = load(inputs.model, inputs.provider, inputs.require_gpu, inputs.threads)
     check_depth(inputs.fixed_depth_km, model)
     source = open_source(inputs.waveforms)
-    options = Options(fixed_depth_km=inputs.fixed_depth_km, batch_size=inputs.batch)
+    options = Options(fixed_depth_km=inputs.fixed_depth_km, batch_size=inputs.batch, trigger_only=True)
     locator = make_locator(model, inventory, options, inputs.earth_model, inputs.corrections)
     warn([f"{inputs.waveforms}: {item.seed_id}: {item.reason}" for item in source.problems])
     return Searcher(locator, inventory, source, inputs.abstained)

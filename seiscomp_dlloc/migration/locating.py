@@ -34,6 +34,9 @@ LATE_ANCHORS = 3.0
 NEAR_S, NEAR_SPEED = 1.5, 50.0
 """A trigger's time is good to about NEAR_S and the network's aperture over so many km/s, if its origin is not wrong."""
 
+CHOSEN = 2.0
+"""An event within so many times that of the trigger's time is taken for its own, whatever else is in the window."""
+
 _KEPT = 8
 
 
@@ -155,7 +158,7 @@ class Migrator:
             side = "before" if off < 0 else "after"
             told = f"the event found began {abs(off):.1f} s {side} the trigger's time: it may be another one"
             estimate = replace(estimate, notes=(*estimate.notes, told))
-        return replace(estimate, sure=sure, chosen=near and sure)
+        return replace(estimate, sure=sure, chosen=sure and abs(off) <= CHOSEN * near_s(used))
 
     def search(
         self, stations: Sequence[Station], passport: Passport, fixed_depth_km: float | None = None

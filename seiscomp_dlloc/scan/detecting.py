@@ -13,10 +13,14 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Nodes:
-    """Places where events are looked for: ``times`` (node, station, phase) s of P and S; ``spacing_km`` apart."""
+    """Places where events are looked for: ``times`` (node, station, phase) s of P and S; ``spacing_km`` apart.
+
+    ``likely`` (node,): what is known of them before anything is seen, added to the evidence; None where nothing is.
+    """
 
     times: NDArray[np.floating]
     spacing_km: float
+    likely: FloatArray | None = None
 
     @property
     def latest_s(self) -> float:
@@ -85,6 +89,7 @@ def agreement(
     origins = np.arange(first, last + 1, max(int(early), 1))
     level, best = np.full(origins.size, -np.inf), np.zeros(origins.size, np.intp)
     arrival = np.asarray(nodes.times / step_s, np.float32)
+    likely = np.zeros(len(arrival)) if nodes.likely is None else nodes.likely
     reached = int(np.ceil(nodes.latest_s / step_s)) + 2
     part = max(plan.most // (plan.block * evidence.shape[0] * evidence.shape[1]), 1)
     for start in range(0, origins.size, plan.block):
@@ -95,7 +100,8 @@ def agreement(
         steps = (some - some[0]).astype(np.float32)
         high, whose = (row[start : start + some.size] for row in (level, best))
         for k in range(0, len(arrival), part):
-            sums = stack(piece, arrival[k : k + part] + np.float32(some[0] - low), steps)
+            agreed = stack(piece, arrival[k : k + part] + np.float32(some[0] - low), steps)
+            sums = agreed + likely[k : k + part, None]
             at = np.argmax(sums, axis=0)
             value = sums[at, np.arange(some.size)]
             better = value > high

@@ -40,7 +40,8 @@ def find(locator: Locator, stream: Sequence[Any], span: tuple[float, float], pla
         locator.model.run, record.conditioned, record.stations, record.passport, locator.travel_times
     )
     _, search = locator.migrator.search(seen.stations, record.passport, locator.options.fixed_depth_km)
-    _, times, spacing = search.coarsest()
+    places, times, spacing = search.coarsest()
+    nodes = Nodes(times, spacing, search.prior(*places))
     evidence = smoothed(seen.values, search.plan.smooth_s / seen.step_s)
 
     def stack(
@@ -50,7 +51,7 @@ def find(locator: Locator, stream: Sequence[Any], span: tuple[float, float], pla
 
     # Beyond the span, so that a peak near its border is seen against both of its sides
     wide = span[0] - 0.5 * plan.around_s, span[1] + 0.5 * plan.around_s
-    found = agreement(evidence, seen.starttime, seen.step_s, stack, Nodes(times, spacing), wide, plan)
+    found = agreement(evidence, seen.starttime, seen.step_s, stack, nodes, wide, plan)
     inside = tuple(one for one in candidates(found, plan) if span[0] <= one.time < span[1])
     return Findings(inside, tuple(station.id for station in seen.stations), coverage(record.conditioned, span))
 
