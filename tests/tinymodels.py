@@ -139,7 +139,7 @@ def any_document(**changes: Any) -> dict[str, Any]:
         "representation": {"kind": "traces", "missing": "zero", "inputs": list(ANY_INPUTS), "stride": _STRIDE},
         "head": {
             "kind": "migration", "margin_share": 0.3, "deepest_share": 0.5, "deepest_km": 30.0,
-                 "trust": {"offset": -4.0, "score": 0.3, "stations": -0.2},
+            "trust": {"offset": -4.0, "score": 0.3, "stations": -0.2},
             "first_nodes": 8, "first_depths": 2, "candidates": 1,
         },
         "region": {"latitude": [-90.0, 90.0], "longitude": [-180.0, 180.0], "depth_km": [-9.0, 60.0]},
