@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ModelError
+from .flatlayers import FlatLayers
 from .units import degrees_to_km, m_to_km
 
 FloatArray = NDArray[np.float64]
@@ -74,16 +75,11 @@ def hash_of(earth_model: dict[str, Any]) -> str:
 
 
 class LayeredTravelTimes:
-    """First arrivals in flat layers: the direct ray and every head wave.
+    """First arrivals in flat layers: the direct ray and every head wave (:mod:`~seiscomp_dlloc.flatlayers`).
 
     ``top_km``: depth of each layer's top below sea level, increasing. The first layer reaches up without end (its
     ``top_km`` is not used), the last one down, so that source and receiver may stand anywhere, above sea level
     too. ``p_delay_s`` and ``s_delay_s`` are added to every time (what the layers do not explain, sites above all).
-
-    The direct ray is found by Newton's iteration on q = tan(angle in the fastest layer crossed): the distance is a
-    concave rising function of q, so that the iteration from below cannot fail. Head waves: T = x p + sum h_i eta_i
-    with p = 1/v of the refractor and eta_i = sqrt(1/v_i^2 - p^2), beyond the critical distance (Aki and Richards
-    2002, section 6.2; Lay and Wallace 1995, section 3.2).
     """
 
     def __init__(
@@ -99,9 +95,9 @@ class LayeredTravelTimes:
             raise ModelError("earth model: every layer needs top_km, vp_km_s and vs_km_s")
         if np.any(np.diff(tops) <= 0):
             raise ModelError(f"earth model: the layers' tops {tops.tolist()} km must increase downwards")
-        self._top = np.concatenate([[-np.inf], tops[1:]])
-        self._bottom = np.concatenate([tops[1:], [np.inf]])
-        self._velocity = {"P": np.asarray(vp_km_s, float), "S": np.asarray(vs_km_s, float)}
+        top, bottom = np.concatenate([[-np.inf], tops[1:]]), np.concatenate([tops[1:], [np.inf]])
+        velocities = {"P": np.asarray(vp_km_s, float), "S": np.asarray(vs_km_s, float)}
+        self._layers = {phase: FlatLayers(top, bottom, velocity) for phase, velocity in velocities.items()}
         self._delay = {"P": float(p_delay_s), "S": float(s_delay_s)}
 
     def times(
@@ -111,78 +107,13 @@ class LayeredTravelTimes:
         distance, source, elevation = np.broadcast_arrays(
             np.asarray(distance_km, float), np.asarray(depth_km, float), np.asarray(elevation_m, float)
         )
-        x, receiver = distance.ravel(), -m_to_km(1.0) * elevation.ravel()
-        upper, lower = np.minimum(source.ravel(), receiver), np.maximum(source.ravel(), receiver)
-        velocity = self._velocity[phase]
-        time = self._direct(x, upper, lower, velocity)
-        # Nodes of a table share few depths, and the legs of a head wave depend on nothing else
-        pairs, which = np.unique(upper + 1j * lower, return_inverse=True)
-        for refractor in range(velocity.size):
-            if np.isfinite(self._top[refractor]):
-                time = np.minimum(time, self._head(x, pairs, which, velocity, refractor, below=True))
-            if np.isfinite(self._bottom[refractor]):
-                time = np.minimum(time, self._head(x, pairs, which, velocity, refractor, below=False))
+        # Nodes of a table share few depths, and all but the distance's part depends on nothing else
+        source, of_source = np.unique(source.ravel(), return_inverse=True)
+        receiver, of_receiver = np.unique(-m_to_km(1.0) * elevation.ravel(), return_inverse=True)
+        pairs, which = np.unique(of_source * receiver.size + of_receiver, return_inverse=True)
+        one, other = source[pairs // max(receiver.size, 1)], receiver[pairs % max(receiver.size, 1)]
+        time = self._layers[phase].first(distance.ravel(), np.minimum(one, other), np.maximum(one, other), which)
         return np.asarray((time + self._delay[phase]).reshape(distance.shape))
-
-    def _thickness(self, upper: FloatArray, lower: FloatArray) -> FloatArray:
-        """Length within each layer of the vertical from ``upper`` to ``lower``: (n, layers)."""
-        inside = np.minimum(lower[:, None], self._bottom) - np.maximum(upper[:, None], self._top)
-        return np.asarray(np.clip(inside, 0.0, None))
-
-    def _direct(self, x: FloatArray, upper: FloatArray, lower: FloatArray, velocity: FloatArray) -> FloatArray:
-        thickness = self._thickness(upper, lower)
-        flat = lower - upper < 1e-9
-        # Where source and receiver are level the ray runs in the faster of the layers that touch their depth
-        touches = (self._top <= upper[:, None]) & (upper[:, None] <= self._bottom)
-        level_time: FloatArray = x / np.max(np.where(touches, velocity, 0.0), axis=1)
-        if np.all(flat):
-            return level_time
-        thickness = np.where(flat[:, None], 1.0, thickness)
-        fastest = np.max(np.where(thickness > 0, velocity, 0.0), axis=1)
-        # Layers that are not crossed have no thickness: their velocity only has to keep the roots real
-        ratio = np.minimum(velocity / fastest[:, None], 1.0)
-        rest = 1.0 - ratio**2
-        q = x / np.sum(thickness * ratio, axis=1)
-        for _ in range(100):
-            root = np.sqrt(1.0 + rest * q[:, None] ** 2)
-            miss = x - np.sum(thickness * ratio * q[:, None] / root, axis=1)
-            q = q + miss / np.sum(thickness * ratio / root**3, axis=1)
-            if np.all(miss <= 1e-9 * (1.0 + x)):
-                break
-        cosine = np.sqrt((1.0 + rest * q[:, None] ** 2) / (1.0 + q[:, None] ** 2))
-        slowness = q / np.sqrt(1.0 + q**2) / fastest
-        time = slowness * x + np.sum(thickness * cosine / (ratio * fastest[:, None]), axis=1)
-        return np.where(flat, level_time, time)
-
-    def _head(
-        self,
-        x: FloatArray,
-        pairs: NDArray[np.complex128],
-        which: NDArray[np.intp],
-        velocity: FloatArray,
-        refractor: int,
-        below: bool,
-    ) -> FloatArray:
-        """Head wave along the top (``below`` source and receiver) or the bottom of a layer; inf where there is none.
-
-        ``pairs``: distinct depths of the upper (real) and the lower end (imaginary part), ``which`` of them is at x.
-        """
-        upper, lower = pairs.real, pairs.imag
-        if below:
-            depth = np.full_like(upper, self._top[refractor])
-            legs = self._thickness(upper, depth) + self._thickness(lower, depth)
-            possible = depth >= lower
-        else:
-            depth = np.full_like(upper, self._bottom[refractor])
-            legs = self._thickness(depth, upper) + self._thickness(depth, lower)
-            possible = depth <= upper
-        slower = velocity < velocity[refractor]
-        possible &= ~np.any((legs > 0) & ~slower, axis=1)
-        sine = np.where(slower, velocity / velocity[refractor], 0.0)
-        cosine = np.sqrt(1.0 - sine**2)
-        critical = np.sum(legs * sine / cosine, axis=1)
-        time = x / velocity[refractor] + np.sum(legs * cosine / velocity, axis=1)[which]
-        return np.where(possible[which] & (x >= critical[which]), time, np.inf)
 
 
 # Phases of TauP among which the first arrival is sought: direct up-going, turning, and core-refracted for the far side

@@ -9,7 +9,7 @@ from dlloc_training.anynet.earths import RATE_HZ
 from dlloc_training.anynet.fitting import Examples, Trials
 from dlloc_training.anynet.labelling import delays_of, onsets_of
 from dlloc_training.anynet.recorded import RECORDED, STRETCH, Recorded, RecordedDrawer, played
-from dlloc_training.anynet.running import Beside, Training, train
+from dlloc_training.anynet.running import Beside, Training, recorded_in, train
 
 from seiscomp_dlloc.errors import SettingError
 from seiscomp_dlloc.traveltimes import LayeredTravelTimes
@@ -119,8 +119,11 @@ def test_examples_take_the_share_of_recorded_windows_and_their_own_earth() -> No
 def test_a_training_takes_recorded_events_beside_the_bank(tmp_path) -> None:
     drawer = RecordedDrawer((event(16),), EARTH, 1536, 16, RECORDED)
     settings = Training(steps=2, events=1, every=1)
-    train(bursts(), tmp_path, settings, beside=Beside(drawer, drawer, 0.5))
+    train(bursts(), tmp_path, settings, beside=Beside(drawer, drawer, 0.5, "6 events of here"))
+    assert recorded_in(tmp_path) == "6 events of here"
     (curves,) = tmp_path.glob("curves/*/metrics.csv")
     assert {"recorded_onsets", "held_out_onsets"} <= set(curves.read_text().splitlines()[0].split(","))
     with pytest.raises(SettingError, match="share of recorded windows is 1"):
-        Beside(drawer, drawer, 1.0)
+        Beside(drawer, drawer, 1.0, "")
+    with pytest.raises(SettingError, match="finish the run"):
+        recorded_in(tmp_path / "none")

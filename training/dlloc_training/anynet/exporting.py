@@ -187,9 +187,16 @@ Of 0 to 3 the best on recorded training events of Oklahoma and Newberry (mean ep
 
 
 def anynet(
-    network: Evidence, version: str, calibration: dict[str, Any], skill: dict[str, Any]
+    network: Evidence,
+    version: str,
+    calibration: dict[str, Any],
+    skill: dict[str, Any],
+    recorded: str | None = None,
 ) -> tuple[nn.Module, About]:
-    """The trained model; ``calibration`` holds the passport's ``calibration`` and ``head`` (see :class:`About`)."""
+    """The trained model; ``calibration`` holds the passport's ``calibration`` and ``head`` (see :class:`About`).
+
+    ``recorded``: the recorded events that it was trained on too, in words.
+    """
     weights = sum(values.numel() for values in network.parameters())
     about = About(
         name="anynet",
@@ -199,7 +206,8 @@ def anynet(
             "times onto a place and an origin time"
         ),
         provenance={
-            "data": "theoretical seismograms of random networks in random layered earths; no recorded event",
+            "data": "theoretical seismograms of random networks in random layered earths; "
+            + ("no recorded event" if recorded is None else recorded),
             "architecture": "dlloc_training.anynet.evidence.Evidence",
             "parameters": weights,
         },

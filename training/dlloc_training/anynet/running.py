@@ -1,5 +1,6 @@
 """Training runs of the station network: held-out earths, checkpoints, curves."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from seiscomp_dlloc.errors import SettingError
+from seiscomp_dlloc.formats.atomic import write_atomically
 
 from ..experiments.computing import interruptible
 from .bank import SAMPLES, Bank
@@ -22,6 +24,8 @@ from .evidence import Evidence
 from .fitting import Draws, Examples, StationModule, Trials
 
 CHECKPOINT = "last.ckpt"
+TOLD = "trained.json"
+"""What a finished run tells of itself."""
 
 HELD_OUT = 8
 """One earth in so many is held out: no event in it is trained on."""
@@ -65,12 +69,13 @@ def _part(bank: Bank, rows: NDArray[np.bool_]) -> Bank:
 class Beside:
     """Recorded events to train on beside the bank's: those of ``training`` with probability ``share`` each time.
 
-    ``held_out`` are looked at as the held-out earths are.
+    ``held_out`` are looked at as the held-out earths are. ``source``: what they are, in words.
     """
 
     training: Draws
     held_out: Draws
     share: float
+    source: str
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share < 1.0:
@@ -128,7 +133,21 @@ def train(
     with interruptible():
         trainer.fit(module, loader, held_out, ckpt_path=previous if done else None, weights_only=False)
     trainer.save_checkpoint(previous)
+    told = {"recorded": None if beside is None else beside.source, "steps": training.steps}
+    write_atomically(folder / TOLD, (json.dumps(told) + "\n").encode())
     return previous
+
+
+def recorded_in(folder: Path) -> str | None:
+    """The recorded events that a run was trained on, in words; None for theoretical ones alone.
+
+    Raises SettingError where a finished run does not tell.
+    """
+    try:
+        told = json.loads((folder / TOLD).read_text("utf-8"))["recorded"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise SettingError(f"{folder / TOLD}: does not tell what was trained on ({error}); finish the run") from error
+    return None if told is None else str(told)
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from seiscomp_dlloc.errors import SettingError
 
     from ...anynet.exporting import anynet, export, migration
-    from ...anynet.running import CHECKPOINT, trained
+    from ...anynet.running import CHECKPOINT, recorded_in, trained
 
     given = {}
     for name in ("calibration", "skill"):
@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
         checkpoint = args.folder / CHECKPOINT
         if not checkpoint.exists():
             raise SettingError(f"{args.folder}: no {CHECKPOINT} in it; give the folder that `anynet train` wrote")
-        network, about = anynet(trained(checkpoint), args.model_version, given["calibration"], given["skill"])
+        weights = trained(checkpoint)
+        recorded = recorded_in(args.folder)
+        network, about = anynet(weights, args.model_version, given["calibration"], given["skill"], recorded)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     export(args.output, network, about)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")

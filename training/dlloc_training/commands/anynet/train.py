@@ -80,4 +80,5 @@ def beside(args: argparse.Namespace) -> "Beside | None":
     travel_times = from_passport(read_earth_model(str(earth)))
     parts = read_recorded(folder, travel_times, trained(args.start), each=lambda items, what: tqdm(items, desc=what))
     ours, held = (RecordedDrawer(part, travel_times, SAMPLES, Training.stations, RECORDED) for part in parts)
-    return Beside(ours, held, args.share)
+    source = f"{len(ours.events)} training events of {folder.resolve().name}"
+    return Beside(ours, held, args.share, source)
