@@ -18,8 +18,8 @@ PREPROCESSING = {
 }  # fmt: skip
 INPUTS = {"tensor", "snapshots", "representations"}
 ANSWERS = {
-    "decode", "heads", "traveltimes", "arrivals", "predict", "network", "onsets", "origintime", "magnitude", "trust",
-    "solution"
+    "decode", "heads", "flatlayers", "traveltimes", "arrivals", "predict", "network", "onsets", "origintime",
+    "magnitude", "trust", "solution"
 }  # fmt: skip
 CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "migration", "locate"}
 EDGES = {"waveforms", "formats"}
@@ -41,7 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "tensor": CONTRACTS | PREPROCESSING,
     "snapshots": CONTRACTS | PREPROCESSING,
     "representations": CONTRACTS | {"tensor", "snapshots", "traveltimes"},
-    "traveltimes": CONTRACTS,
+    "flatlayers": set(),
+    "traveltimes": CONTRACTS | {"flatlayers"},
     "predict": CONTRACTS | {"traveltimes"},
     "arrivals": CONTRACTS | {"traveltimes"},
     "network": CONTRACTS,
