@@ -18,6 +18,7 @@ from .lattice import LEVELS, Lattice
 _NEAREST_KM = 1e-3
 _TOLERANCE_S = 5e-4
 _COARSE = 8
+_NEW = ((0, 1), (1, 0), (1, 1), (1, 2), (2, 1))  # nodes that halving a block adds, in half steps
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ def _fill(travel_times: TravelTimes, lattice: Lattice, phase: Phase, elevation_m
     delay = delay if np.isfinite(delay) else 0.0
     z, root = _halved(lattice.z_km), _halved(lattice.root)
     x = np.maximum(root**2 - lattice.stretch_km, _NEAREST_KM)
-    straight = np.hypot(x, (z + height)[:, None])
-
-    def compute(i: NDArray[np.intp], j: NDArray[np.intp]) -> FloatArray:
-        time = travel_times.times(phase, x[j], z[i], elevation_m)
-        return np.asarray((time - delay) / straight[i, j])
-
     tolerance = _TOLERANCE_S * lattice.extent.coarseness
-    return _levelled(_coarse_to_fine(compute, z, root, tolerance / straight), z, root), delay
+
+    def compute(i: NDArray[np.intp], j: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+        straight = np.hypot(x[j], z[i] + height)
+        time = travel_times.times(phase, x[j], z[i], elevation_m)
+        return np.asarray((time - delay) / straight), tolerance / straight
+
+    return _levelled(_coarse_to_fine(compute, z, root), z, root), delay
 
 
 def _halved(nodes: FloatArray) -> FloatArray:
@@ -64,42 +65,43 @@ def _halved(nodes: FloatArray) -> FloatArray:
 
 
 def _coarse_to_fine(
-    compute: Callable[[NDArray[np.intp], NDArray[np.intp]], FloatArray],
+    compute: Callable[[NDArray[np.intp], NDArray[np.intp]], tuple[FloatArray, FloatArray]],
     rows: FloatArray,
     columns: FloatArray,
-    tolerance: FloatArray,
 ) -> FloatArray:
     """A function at the nodes ``rows`` x ``columns``, computed where linear interpolation would not do.
 
     Every block of nodes is halved; the new nodes are interpolated, and computed only in blocks where one of the last
-    two halvings missed by more than ``tolerance`` (rows, columns): a coarse one may have hit by chance, between two
-    kinks. So kinks get all their nodes while smooth parts cost little.
+    two halvings missed by more than a tolerance: a coarse one may have hit by chance, between two kinks. So kinks get
+    all their nodes while smooth parts cost little. ``compute`` takes numbers of rows and of columns (n,), and gives the
+    function and its tolerance there.
     """
     step = 2 ** (LEVELS + 1)
-    values = np.full((rows.size, columns.size), np.nan)
-    i, j = (a.ravel() for a in np.indices(values.shape)[:, ::step, ::step])
-    values[i, j] = compute(i, j)
+    values = np.empty((rows.size, columns.size))
+    i, j = (step * a.ravel() for a in np.indices(values[::step, ::step].shape))
+    values[i, j] = compute(i, j)[0]
     poor = before = np.ones(((rows.size - 1) // step, (columns.size - 1) // step), bool)
     while step > 1:
         half = step // 2
         values[half::step, ::step] = _between(values[:-step:step, ::step], values[step::step, ::step], rows, step, 0)
         values[::half, half::step] = _between(values[::half, :-step:step], values[::half, step::step], columns, step, 1)
-        new = ((0, half), (half, 0), (half, half), (half, step), (step, half))
         top, left = np.nonzero(poor)
-        wanted = np.zeros(values.shape, bool)
-        for down, right in new:
-            wanted[top * step + down, left * step + right] = True
+        # Marks stand on the nodes of this step and on those between them
+        wanted = np.zeros((2 * poor.shape[0] + 1, 2 * poor.shape[1] + 1), bool)
+        for down, right in _NEW:
+            wanted[2 * top + down, 2 * left + right] = True
         i, j = np.nonzero(wanted)
-        computed = compute(i, j)
-        wanted[i, j] = np.abs(values[i, j] - computed) > tolerance[i, j]
-        values[i, j] = computed
+        computed, tolerance = compute(half * i, half * j)
+        wanted[i, j] = np.abs(values[half * i, half * j] - computed) > tolerance
+        values[half * i, half * j] = computed
         # Both blocks beside a node that was missed are looked into, in quarters at the next step
         missed = np.zeros(poor.shape, bool)
-        for down, right in new:
-            missed |= wanted[down : rows.size - step + down : step, right : columns.size - step + right : step]
-        poor = _quartered(missed | before if step > _COARSE else missed)
-        before = _quartered(missed)
+        for down, right in _NEW:
+            missed |= wanted[down : wanted.shape[0] - 2 + down : 2, right : wanted.shape[1] - 2 + right : 2]
         step = half
+        if step > 1:
+            poor = _quartered(missed | before if step >= _COARSE else missed)
+            before = _quartered(missed)
     return values
 
 
@@ -118,9 +120,13 @@ def _levelled(values: FloatArray, rows: FloatArray, columns: FloatArray) -> Floa
     linear[1::2, ::2] = _between(values[:-2:2, ::2], values[2::2, ::2], rows, 2, 0)
     linear[:, 1::2] = _between(linear[:, :-2:2], linear[:, 2::2], columns, 2, 1)
     missed = np.pad(values - linear, 1)
-    around = [missed[down : down + values.shape[0] : 2, right : right + values.shape[1] : 2]
-              for down in range(3) for right in range(3)]  # fmt: skip
-    return np.asarray(values[::2, ::2] + (np.max(around, axis=0) + np.min(around, axis=0)) / 2.0)
+    highest, lowest = (_of_three(_of_three(missed.T, choose).T, choose) for choose in (np.maximum, np.minimum))
+    return np.asarray(values[::2, ::2] + (highest + lowest) / 2.0)
+
+
+def _of_three(values: FloatArray, choose: np.ufunc) -> FloatArray:
+    """Of every other row but the first and the last, it and its two neighbours, what ``choose`` takes."""
+    return np.asarray(choose(choose(values[:-2:2], values[1:-1:2]), values[2::2]))
 
 
 def _between(lower: FloatArray, upper: FloatArray, nodes: FloatArray, step: int, axis: int) -> FloatArray:
