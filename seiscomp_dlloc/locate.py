@@ -37,7 +37,7 @@ from .records import (
 from .resampling import SLACK
 from .solution import Evidence, Options, Solver
 from .traces import collect_for
-from .traveltimes import TravelTimes, from_passport, hash_of, name_of
+from .traveltimes import PHASES, TravelTimes, from_passport, hash_of, name_of
 
 FloatArray = NDArray[np.float64]
 
@@ -283,6 +283,19 @@ class Locator:
         Raises EventErrors: nothing there that can be used.
         """
         return self._condition(_Case(Trigger("", time), stream), span)
+
+    def arrival_times(self, trigger: Trigger) -> dict[tuple[str, str], float]:
+        """Travel times (s) by station and phase, without corrections, from where the trigger was said to be.
+
+        Raises SettingError where that is not known.
+        """
+        latitude, longitude, depth_km = trigger.latitude, trigger.longitude, trigger.depth_km
+        if latitude is None or longitude is None or depth_km is None:
+            raise SettingError(f"{trigger.public_id}: has no hypocentre; give events that have been located")
+        stations = inventory_stations(self._inventory, trigger.time)
+        times = self._arrivals.times([latitude], [longitude], [depth_km], stations)[0]
+        names = [(station.id, phase) for station in stations for phase in PHASES]
+        return dict(zip(names, times.ravel().tolist(), strict=True))
 
     @property
     def migrator(self) -> Migrator:

@@ -1,6 +1,7 @@
 """``dlloc corrections``, and ``dlloc locate`` with an earth model and corrections: what they write and refuse."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,30 @@ def test_what_each_station_is_late_by_is_learned_for_the_earth_model_that_was_gi
         assert station.station_id in said.out
         # The seismograms are of the very half-space, wavelets peak within a tenth of a second
         assert abs(station.p.delay_s) < 0.3
+
+
+def test_from_hypocentres_that_are_known_the_delays_are_those_of_their_paths(scene: Scene, tmp_path: Path):
+    slow = tmp_path / "slow.csv"
+    slow.write_text("depth_km,vp_km_s,vs_km_s\n0,5.7,3.3\n")
+    learned = {}
+    for name, more in (("own", ()), ("known", ("--located",))):
+        assert main(learning(scene, tmp_path / name, "--earth-model", str(slow), *more)) == 0
+        learned[name] = read_corrections(tmp_path / name)
+    # A location makes up for a slow earth as well as it can; from the true places all of it is seen
+    spread = {
+        name: max(s.p.delay_s for s in c.stations) - min(s.p.delay_s for s in c.stations) for name, c in learned.items()
+    }
+    assert spread["known"] != pytest.approx(spread["own"], abs=0.01)
+
+
+def test_events_without_a_hypocentre_are_no_known_ones(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    nowhere = tmp_path / "nowhere.xml"
+    text = scene.events.read_text()
+    nowhere.write_text(re.sub(r"<(latitude|longitude|depth)>.*?</\1>", "", text, flags=re.DOTALL))
+    assert main(learning(scene, tmp_path / "x.json", "--located", events=nowhere)) == 2
+    assert "has no hypocentre" in capsys.readouterr().err
 
 
 def test_without_an_earth_model_they_belong_to_the_models_own(scene: Scene, tmp_path: Path):

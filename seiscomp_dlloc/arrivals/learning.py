@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,21 @@ def residuals_of(events: Iterable[Iterable[Onset]]) -> dict[tuple[str, str], lis
             if onset.probability >= LEAST_PROBABILITY:
                 found[onset.station_id, onset.phase].append(onset.residual_s)
     return dict(found)
+
+
+def seen_from(onsets: Iterable[Onset], times: Mapping[tuple[str, str], float]) -> tuple[Onset, ...]:
+    """Onsets of one event with the residuals that they have from a place known otherwise.
+
+    ``times``: travel times (s) from there, by station and phase; onsets without one are left out. The origin time that
+    the sure ones give, their median, is taken away: a catalogue's belongs to an earth of its own.
+    """
+    known = [(onset, onset.time - times[onset.station_id, onset.phase]) for onset in onsets
+             if np.isfinite(times.get((onset.station_id, onset.phase), np.nan))]  # fmt: skip
+    sure = [origin for onset, origin in known if onset.probability >= LEAST_PROBABILITY]
+    if not sure:
+        return ()
+    middle = float(np.median(sure))
+    return tuple(replace(onset, residual_s=origin - middle) for onset, origin in known)
 
 
 def learn(

@@ -11,7 +11,9 @@ DESCRIPTION = """\
 Learns station corrections from past events: what the ground beneath each station, and whatever else the earth model
 does not hold, makes P and S late by. The events are located with a model for any network, the onsets it sees are
 compared with those predicted, and the medians become corrections; with --rounds, the events are located again with
-these, and so on. Nobody needs to have picked or located them: the triggers say when, as for `dlloc locate`.
+these, and so on. Nobody needs to have picked or located them: the triggers say when, as for `dlloc locate`. Where
+somebody has, and well, --located takes the delays from their hypocentres instead, so that what all locations have in
+common is corrected too.
 """
 
 EPILOG = """\
@@ -42,6 +44,11 @@ def register(subparsers: Any) -> None:
         "--rounds", type=count, default=1, metavar="N", help="how often the events are located (default: 1)"
     )
     parser.add_argument(
+        "--located",
+        action="store_true",
+        help="the events lie where --events says (a relocated catalogue): learn what onsets are late by from there",
+    )
+    parser.add_argument(
         "--progress", action=argparse.BooleanOptionalAction, help="progress bar on stderr (default: on a terminal)"
     )
     add_run_options(parser)
@@ -58,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     check_writable(output)
     learning = LearningRun(inputs_of(arguments))
-    corrections = learning.go(arguments.rounds)
+    corrections = learning.go(arguments.rounds, arguments.located)
     write_corrections(output, corrections)
     print(learning.table(corrections))
     print(learning.summary(), file=sys.stderr)

@@ -7,10 +7,10 @@ import numpy as np
 from tqdm import tqdm
 
 from ..arrivals.corrections import StationCorrections
-from ..arrivals.learning import learn, residuals_of
+from ..arrivals.learning import learn, residuals_of, seen_from
 from ..errors import SettingError
 from ..models import ANY
-from ..records import Solution
+from ..records import Onset, Solution
 from .run import Run, Settings
 
 
@@ -28,8 +28,11 @@ class LearningRun:
         self._spread: list[float] = []
         self._used = 0
 
-    def go(self, rounds: int) -> StationCorrections:
-        """Locate the events ``rounds`` times, the first time without corrections; the last corrections."""
+    def go(self, rounds: int, located: bool = False) -> StationCorrections:
+        """Locate the events ``rounds`` times, the first time without corrections; the last corrections.
+
+        ``located``: the events lie where --events says, and their onsets are late from there.
+        """
         locator, found = self._run.locator, None
         shown = sys.stderr.isatty() if self._run.settings.progress is None else self._run.settings.progress
         total = rounds * len(self._run.triggers.triggers)
@@ -39,14 +42,19 @@ class LearningRun:
                 for solution in locator.with_corrections(found).locate_many(self._run.jobs()):
                     solutions.append(solution)
                     bar.update()
-                residuals = residuals_of(solution.onsets for solution in solutions if solution.accepted)
+                residuals = residuals_of(self._onsets(s, located) for s in solutions if s.accepted)
                 every = [value for values in residuals.values() for value in values]
                 self._spread.append(float(np.median(np.abs(every))) if every else float("nan"))
                 self._used = sum(solution.accepted for solution in solutions)
-                found = learn(residuals, locator.earth_model, found)
+                found = learn(residuals, locator.earth_model, None if located else found)
         if found is None:
             raise SettingError("--rounds: at least one is needed")
         return found
+
+    def _onsets(self, solution: Solution, located: bool) -> tuple[Onset, ...]:
+        if not located:
+            return solution.onsets
+        return seen_from(solution.onsets, self._run.locator.arrival_times(solution.trigger))
 
     def table(self, corrections: StationCorrections) -> str:
         """The corrections for a reader: station, P and S delays with their events and scatter."""
