@@ -7,6 +7,8 @@ that one large matrix product reaches in the same run, on the same provider and 
 """
 
 import argparse
+import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import helper
-from tables import add_write_option, best_ms, machine, markdown, publish
+from tables import Clock, add_write_option, best_ms, machine, markdown, publish
 
 from seiscomp_dlloc import model as models
 from seiscomp_dlloc.models import resolve
@@ -22,13 +24,23 @@ from seiscomp_dlloc.models import resolve
 BATCHES = (1, 32, 200)
 
 
-def flops_per_event(path: Path) -> float:
-    """Floating-point operations of the convolutions and matrix products for a batch of one."""
+def flops_per_event(path: Path, sizes: Mapping[str, int] | None = None) -> float:
+    """Floating-point operations of the convolutions and matrix products for a batch of one.
+
+    ``sizes``: of the named axes that have no size of their own, where they are not batches. What rests on axes that are
+    not given does not count.
+    """
     proto = onnx.load(path)
     for value in proto.graph.input:
-        value.type.tensor_type.shape.dim[0].dim_value = 1
+        dims = value.type.tensor_type.shape.dim
+        given = dict(enumerate(sizes.get(d.dim_param) for d in dims)) if sizes else {0: 1}
+        for number, size in given.items():
+            if size is not None:
+                dims[number].dim_value = size
     for value in proto.graph.output:
-        value.type.tensor_type.shape.dim[0].ClearField("dim_param")
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.WhichOneof("value") == "dim_param":
+                dim.ClearField("dim_param")
     inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     shapes = {tensor.name: tuple(tensor.dims) for tensor in inferred.graph.initializer}
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
@@ -48,7 +60,7 @@ def flops_per_event(path: Path) -> float:
     return float(total)
 
 
-def peak_flops(provider: str, threads: int) -> float:
+def peak_flops(provider: str, threads: int, clock: Clock = time.perf_counter) -> float:
     """Rate (1/s) of one square single-precision matrix product that stays on the device."""
     n = 8192 if provider == "CUDAExecutionProvider" else 2048
     shape = onnx.TensorProto.FLOAT
@@ -73,7 +85,7 @@ def peak_flops(provider: str, threads: int) -> float:
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(proto.SerializeToString(), options, providers=[provider])
     feed = {"factor": np.ones(1, np.float32)}
-    return 2.0 * n**3 / (1e-3 * best_ms(lambda: session.run(None, feed), 5))
+    return 2.0 * n**3 / (1e-3 * best_ms(lambda: session.run(None, feed), 5, clock=clock))
 
 
 def batch_of(model: models.Model, size: int) -> dict[str, np.ndarray]:

@@ -13,27 +13,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tables import add_write_option, machine, markdown, publish
+from tables import Clock, add_write_option, machine, markdown, publish
 
 from seiscomp_dlloc.cli.run import Run, Settings
 from seiscomp_dlloc.locate import Job
 
 
 class Stopwatch:
-    """Sums the wall time of wrapped functions by name."""
+    """Sums the time (wall time by default) of wrapped functions by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
         self.seconds: dict[str, float] = {}
+        self._clock = clock
 
     def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """``function``, its time added to ``name``."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
+            start = self._clock()
             try:
                 return function(*args, **kwargs)
             finally:
-                self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+                self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - start
 
         return timed
 
