@@ -31,8 +31,11 @@ ONSETS, STACK = "onsets", "stack"
 LATE_ANCHORS = 3.0
 """How late after the window's anchor an event may begin, in pre-trigger times (5 s at 20 Hz)."""
 
-NEAR_S, NEAR_SPEED = 1.5, 50.0
+NEAR_S, NEAR_SPEED = 3.0, 50.0
 """A trigger's time is good to about NEAR_S and the network's aperture over so many km/s, if its origin is not wrong."""
+
+AFTER_S, SLOWEST_S = 3.0, 2.5
+"""So long, and as long as S takes over the aperture at so many km/s, the waves of an event in the network last."""
 
 CHOSEN = 2.0
 """An event within so many times that of the trigger's time is taken for its own, whatever else is in the window."""
@@ -49,6 +52,15 @@ def plan_of(passport: Passport, step_s: float) -> Plan:
         smooth_s=float(head.get("smooth_steps", 0.0)) * step_s,
         temperature=float(head.get("temperature", 1.0)),
     )
+
+
+def without_what_follows(arrays: dict[str, NDArray[Any]], samples: int) -> dict[str, NDArray[Any]]:
+    """The waveforms and their mask (station, 3, sample) as if the record ended after so many samples.
+
+    The model looks for one onset in its window: a stronger event that follows would take it from a weaker one.
+    """
+    return {name: np.where(np.arange(values.shape[-1]) < samples, values, 0.0).astype(values.dtype)
+            for name, values in arrays.items()}  # fmt: skip
 
 
 def step_s(passport: Passport) -> float:
@@ -133,7 +145,11 @@ class Migrator:
         known = {station.id: station for station in stations}
         used = tuple(known[name] for name in built.used)
         step = step_s(passport)
-        evidence = run(dict(built.arrays), (ONSETS,))[ONSETS]
+        arrays = dict(built.arrays)
+        if near:
+            over = trigger_time - built.starttime + near_s(used) + AFTER_S + aperture_km(used) / SLOWEST_S
+            arrays = without_what_follows(arrays, round(over * passport.preprocessing.sampling_rate_hz))
+        evidence = run(arrays, (ONSETS,))[ONSETS]
         frame, search = self._search(used, passport, step, fixed_depth_km)
 
         def stack(
