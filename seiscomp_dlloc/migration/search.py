@@ -26,6 +26,9 @@ P_SPEED, S_SPEED = 6.0, 3.5
 """km/s: how far apart in time neighbouring nodes see an onset."""
 
 
+OUT_OF_REACH = 25.0
+"""A place that is less likely by this logarithm than the best one stays so, whichever station is left out."""
+
 FINEST_REACH, MOST_MOVES = 8.0, 8
 """Half width of the finest grid in its spacings, and how often it is moved or widened."""
 
@@ -227,7 +230,8 @@ class Search:
     def without_each(self, evidence: NDArray[np.float32], stack: Stack, found: Found) -> FloatArray:
         """(station, 2) km: the mean epicentre on the grid of ``found`` without each station's evidence."""
         evidence, step = smoothed(evidence, self.plan.smooth_s / self.step_s), self.step_s
-        nodes, origins = found.axes.nodes(), found.origins_s
+        some = found.log_probability.ravel() >= found.log_probability.max() - OUT_OF_REACH
+        nodes, origins = tuple(line[some] for line in found.axes.nodes()), found.origins_s
         arrival = ((self.arrivals(*nodes) + origins[0]) / step).astype(np.float32)
         steps = np.rint((origins - origins[0]) / step).astype(np.float32)
         alone = [stack(evidence[k : k + 1], arrival[:, k : k + 1], steps) for k in range(len(evidence))]
