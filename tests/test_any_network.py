@@ -209,7 +209,7 @@ def test_a_network_that_is_known_gets_its_own_model_and_any_other_the_one_for_an
 
 def test_the_scale_goes_with_the_networks_aperture():
     passport = read_passport(models.resolve("migration"))
-    sizes = (5.0, 20.0, 21.0, 300.0, 5e3)
+    sizes = (5.0, 70.0, 71.0, 300.0, 5e3)
     rates = [[p.preprocessing.sampling_rate_hz for p in passport.scales_for(km)] for km in sizes]
     assert rates == [[50.0, 20.0, 10.0], [50.0, 20.0, 10.0], [20.0, 10.0], [10.0], [10.0]]
 

@@ -35,7 +35,7 @@ REFERENCE_RATE_HZ = 20.0
 PRETRIGGER_S, WARMUP_S, WINDOW_SAMPLES = 5.0, 2.0, 1536
 """At the reference rate; at another one times are shorter or longer in proportion."""
 
-SCALES: tuple[tuple[float, float], ...] = ((20.0, 50.0), (250.0, 20.0), (700.0, 10.0))
+SCALES: tuple[tuple[float, float], ...] = ((70.0, 50.0), (250.0, 20.0), (700.0, 10.0))
 """Largest aperture (km) and sampling rate (Hz): the window holds S of all stations, the band most of the energy."""
 
 BAND = (0.1, 0.4)
