@@ -219,10 +219,18 @@ class Locator:
         self.earth_model = self._grids.document if self._grids else self._layered
         self.travel_times = from_passport(self._layered)
         self._arrivals = self._grids.arrivals if self._grids else RadialArrivals(self.travel_times)
+        self._earth_told = self._told(corrections)
         self._migrator = self._migrator_with(corrections)
         self._inventory = inventory
         self._index = ChannelIndex.from_inventory(inventory)
         self._solver = Solver(self.passport, model.identity, self._index, self.travel_times, self.options)
+
+    def _told(self, corrections: StationCorrections | None) -> str:
+        """Whose travel times an answer rests on, for its notes."""
+        earth = f"travel times: {name_of(self.earth_model)} (content {hash_of(self.earth_model)})"
+        if corrections is None:
+            return f"{earth}, no station corrections"
+        return f"{earth}, corrections of {len(corrections.stations)} stations"
 
     def _migrator_with(self, corrections: StationCorrections | None) -> Migrator:
         arrivals = self._arrivals if corrections is None else self._corrected(corrections)
@@ -242,6 +250,7 @@ class Locator:
     def with_corrections(self, corrections: StationCorrections | None) -> "Locator":
         """A locator with these station corrections, and no others, that shares this one's tables."""
         other = copy.copy(self)
+        other._earth_told = self._told(corrections)
         other._migrator = self._migrator_with(corrections)
         return other
 
@@ -346,6 +355,8 @@ class Locator:
             strangers = set()
         if not len(stream) or not case.stations:
             raise NoWaveforms("no waveforms of any of the model's stations for this event: look at the source's span")
+        if self._migrates and self._grids is None:
+            case.notes = (self._earth_told,)
         if self._grids is not None:
             case.stations, missing, notes = self._grids.served(case.stations)
             case.notes, strangers = (*notes, self._grids.told(self._layered)), {item.seed_id for item in missing}

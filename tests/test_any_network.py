@@ -274,7 +274,7 @@ def test_the_command_line_says_what_the_model_is_and_locates(tmp_path, capsys):
     assert main(["model", "show", "migration"]) == 0
     shown = capsys.readouterr().out
     assert "any network, at least 4 stations" in shown
-    assert "up to 20 km: 5-20 Hz" in shown
+    assert "up to 70 km: 5-20 Hz" in shown
     assert "migration: places up to 100 %" in shown
     earth = tmp_path / "crust.csv"
     earth.write_text("depth_km,vp_km_s,vs_km_s\n0,5.5,3.2\n1.5,6.0,3.5\n15,6.5,3.75\n")

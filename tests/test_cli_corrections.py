@@ -74,6 +74,32 @@ def test_from_hypocentres_that_are_known_the_delays_are_those_of_their_paths(sce
     assert spread["known"] != pytest.approx(spread["own"], abs=0.01)
 
 
+def test_places_that_the_onsets_contradict_are_not_learned_from(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    wrong = tmp_path / "wrong.xml"
+    # 40 km away, some 7 s
+    moved = re.sub(r"(<latitude>\s*<value>)([\d.]+)", lambda m: f"{m[1]}{float(m[2]) + 0.36}", scene.events.read_text())
+    wrong.write_text(moved)
+    assert main(learning(scene, tmp_path / "x.json", "--located", events=wrong)) == 2
+    assert "mend what is wrong, or leave --located out" in capsys.readouterr().err
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_an_answer_names_the_travel_times_that_it_rests_on(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    earth = scene.folder / "local.csv"
+    more = ["--json", "--earth-model", str(earth)]
+    assert main(scene.arguments(*more)) in (0, 1)
+    notes = json.loads(capsys.readouterr().out.splitlines()[0])["notes"]
+    held = hash_of(read_earth_model(earth))
+    assert f"travel times: local (content {held}), no station corrections" in notes
+    delayed = delays(tmp_path / "delays.json", earth, A0=0.1, A1=0.0)
+    assert main(scene.arguments(*more, "--corrections", str(delayed))) in (0, 1)
+    assert "corrections of 2 stations" in capsys.readouterr().out
+
+
 def test_events_without_a_hypocentre_are_no_known_ones(
     scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

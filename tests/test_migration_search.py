@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seiscomp_dlloc.migration.answer import best_near, image_of, moments, onsets_of, shares, trust_of
+from seiscomp_dlloc.migration.answer import best_near, cut_off, image_of, misfit, moments, onsets_of, shares, trust_of
 from seiscomp_dlloc.migration.area import Box, axes, search_box
 from seiscomp_dlloc.migration.prior import Expected, place_prior
 from seiscomp_dlloc.migration.search import Plan, Search, smoothed, widened
+from seiscomp_dlloc.records import Onset
 
 VP, VS = 6.0, 3.5
 STEP_S = 0.1
@@ -250,3 +251,19 @@ def test_the_epicentre_without_a_station_is_that_of_the_others_evidence() -> Non
     x, y, _ = found.axes.nodes()
     assert means[2] == pytest.approx([share @ x, share @ y], abs=0.01)
     assert np.hypot(*(means[2] - [5.0, -3.0])) < np.hypot(*(means[3] - [5.0, -3.0]))
+
+
+def test_residuals_that_no_fitting_earth_leaves_are_told() -> None:
+    def seen(residual: float, probability: float = 0.99) -> Onset:
+        return Onset("XX.A", "P", 0.0, probability, residual)
+
+    assert misfit([seen(0.3), seen(-0.3)], 0.1) == ()
+    assert misfit([seen(0.3), seen(-0.9), seen(0.9, 0.5)], 0.1) != ()
+    assert misfit([seen(0.9, 0.5)], 0.1) == ()
+    assert misfit([], 0.1) == ()
+    assert "0.30 s" in misfit([seen(0.3)], 0.04)[0]
+
+
+def test_arrivals_before_the_window_are_told() -> None:
+    assert cut_off(np.array([-3.0, 4.0, 9.0, 12.0, 15.0]), 5) == ()
+    assert "P of 2 of 5 stations" in cut_off(np.array([-3.0, -1.0, 9.0, 12.0, np.nan]), 5)[0]

@@ -13,6 +13,9 @@ from ..models import ANY
 from ..records import Onset, Solution
 from .run import Run, Settings
 
+FARTHEST_S = 1.0
+"""No ground makes half of all onsets later or earlier than the others by more."""
+
 
 class LearningRun:
     """Inputs opened and checked; :meth:`go` learns. Raises InputErrors."""
@@ -45,6 +48,11 @@ class LearningRun:
                 residuals = residuals_of(self._onsets(s, located) for s in solutions if s.accepted)
                 every = [value for values in residuals.values() for value in values]
                 self._spread.append(float(np.median(np.abs(every))) if every else float("nan"))
+                if located and self._spread[-1] > FARTHEST_S:
+                    raise SettingError(
+                        f"--located: onsets are {self._spread[-1]:.1f} s (median) from where the hypocentres of "
+                        "--events and the earth model have them; mend what is wrong, or leave --located out"
+                    )
                 self._used = sum(solution.accepted for solution in solutions)
                 found = learn(residuals, locator.earth_model, None if located else found)
         if found is None:

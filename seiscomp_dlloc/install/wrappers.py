@@ -3,7 +3,7 @@
 from shlex import quote
 
 COMMANDS = (
-    "locate", "corrections", "demo", "model", "compare", "replay", "worker", "install", "uninstall", "doctor",
+    "locate", "scan", "corrections", "demo", "model", "compare", "replay", "worker", "install", "uninstall", "doctor",
     "picture",
 )  # fmt: skip
 """Commands of ``dlloc`` that run in the worker's environment; with anything else ``bin/dlloc`` is the module."""

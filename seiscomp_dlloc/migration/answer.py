@@ -17,6 +17,11 @@ from .search import Arrivals, Found
 
 FloatArray = NDArray[np.float64]
 
+SURE, MISFIT_STEPS = 0.9, 4.5
+"""Residuals of onsets that are as probable as that: on recorded events with fitting earths 2 to 3 steps in the rms."""
+
+CUT_SHARE = 0.25
+
 ONSET_STEPS = 10
 """How far from it an onset is looked for to be told: 1 s at 20 Hz."""
 
@@ -89,6 +94,23 @@ def onsets_of(
     return tuple(found)
 
 
+def misfit(onsets: Sequence[Onset], step_s: float) -> tuple[str, ...]:
+    """A note where sure onsets lie farther from their predicted times than an earth model that fits leaves them."""
+    residuals = [onset.residual_s for onset in onsets if onset.probability >= SURE]
+    rms = float(np.sqrt(np.mean(np.square(residuals)))) if residuals else 0.0
+    if rms <= MISFIT_STEPS * step_s:
+        return ()
+    return (f"sure onsets are {rms:.2f} s (rms) off their predicted times: look at the earth model",)
+
+
+def cut_off(p_steps: FloatArray, stations: int) -> tuple[str, ...]:
+    """A note where P of many stations (steps after the window's start) came before what was looked at."""
+    before = int(np.sum(p_steps < 0.0))
+    if before < CUT_SHARE * stations:
+        return ()
+    return (f"P of {before} of {stations} stations came before the window: give a trigger nearer to the event's time",)
+
+
 def estimate_of(
     found: Found,
     evidence: NDArray[np.float32],
@@ -112,10 +134,10 @@ def estimate_of(
     steps = (predicted + time) / step_s
     peak = trust_of(found.score, len(evidence), passport.head["trust"])
     onsets = onsets_of(*best_near(evidence, steps, ONSET_STEPS), steps, built.used, built.starttime, step_s)
+    notes = [*misfit(onsets, step_s), *cut_off(steps[:, 0], len(evidence))]
     latitude, longitude = (float(value) for value in frame.to_geographic(mean[0], mean[1]))
     edge = 0.02 * box.width_km
     inside = min(mean[0] - box.x_km[0], box.x_km[1] - mean[0], mean[1] - box.y_km[0], box.y_km[1] - mean[1])
-    notes = []
     if not fixed_depth and min(abs(mean[2] - box.z_km[0]), abs(mean[2] - box.z_km[1])) < 1e-6:
         notes.append("the depth lies at the border of the depths searched: poorly constrained")
     return Estimate(
