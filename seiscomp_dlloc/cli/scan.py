@@ -70,7 +70,9 @@ def register(subparsers: Any) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", type=nonempty, required=True, metavar="FOLDER", help="made, or gone on with")
     output.add_argument(
-        "--abstained", action="store_true", help="write the events too that the locator does not stand by"
+        "--abstained",
+        action="store_true",
+        help="write the events too that it locates and does not stand by",
     )
     output.add_argument(
         "--progress", action=argparse.BooleanOptionalAction, help="progress bar on stderr (default: on a terminal)"
