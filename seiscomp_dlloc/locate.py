@@ -128,7 +128,7 @@ def required_window(
 
 @dataclass
 class _Case:
-    """An event on its way: what is known of it so far."""
+    """An event on its way: what is known of it so far. ``left_out``: of ``dropped``, what no window changes."""
 
     trigger: Trigger
     stream: Any
@@ -137,6 +137,7 @@ class _Case:
     dropped: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()
     conditioned: Conditioned | None = None
+    left_out: tuple[Dropped, ...] = ()
     anchor: float | None = None
     passport: Passport | None = None
     input: representations.ModelInput | None = None
@@ -332,7 +333,7 @@ class Locator:
         case.anchor = anchor
         passport, conditioned = case.scaled
         start = anchor - passport.preprocessing.pretrigger_s
-        window = representations.Window(conditioned, case.stations, case.dropped, start, self.travel_times)
+        window = representations.Window(conditioned, case.stations, case.left_out, start, self.travel_times)
         built = representations.build(window, passport)
         case.dropped = built.dropped
         _require(trust.too_few_stations(len(built.used), passport.min_stations, built.dropped))
@@ -368,7 +369,7 @@ class Locator:
             stream = between(stream, *span(passport))
         blocks, dropped = collect_for(stream, self._index, case.stations, settings)
         kept = tuple(d for d in dropped if ".".join(d.seed_id.split(".")[:2]) not in strangers)
-        case.dropped = case.dropped + missing + kept
+        case.dropped = case.left_out = case.dropped + missing + kept
         try:
             case.conditioned = condition(blocks, len(case.stations), settings)
         except NoWaveforms as error:
@@ -467,8 +468,13 @@ class Locator:
                 raise NoEventFound("what the stations see near the trigger's time belongs to an event at another one")
             return near
         kept = case.anchor, case.input, case.dropped
-        self._cut(case, self._first_break(case))
-        wide = self._migrated(case, False, depth)
+        try:
+            self._cut(case, self._first_break(case) + self.options.anchor_shift_s)
+            wide = self._migrated(case, False, depth)
+        except _RuleError:
+            # The other window has too few stations; the first one's answer is judged
+            case.anchor, case.input, case.dropped = kept
+            return near
         if wide.sure or (wide.peak or 0.0) > (near.peak or 0.0):
             return wide
         case.anchor, case.input, case.dropped = kept

@@ -289,3 +289,17 @@ def test_the_command_line_says_what_the_model_is_and_locates(tmp_path, capsys):
     assert rows[0]["onsets"][0].keys() == {"station", "phase", "time", "probability", "residual_s"}
     assert len(list((tmp_path / "pictures").glob("*.png"))) == len(rows)
     assert "quakeml" in (tmp_path / "out.xml").read_text("utf-8")
+
+
+def test_a_station_of_the_window_that_counts_is_not_told_to_be_left_out_of_another(jobs, inventory):
+    trigger, stream = jobs[0]
+    began = true_hypocentres(DATA / "truth.xml")[trigger.public_id].time
+    short = stream.copy()
+    # It ends before the window at the trigger's time, in which nothing is found
+    for trace in short.select(station="S05"):
+        trace.trim(endtime=obspy.UTCDateTime(began + 6.0))
+    locator = Locator(load(models.resolve("anynet"), "cpu", threads=1), inventory, Options(magnitude=False), EARTH)
+    solution = locator.locate(replace(trigger, time=began + 12.0, picks=()), short)
+    assert any("trigger's time" in note for note in solution.notes)
+    assert "XX.S05" in solution.used_stations
+    assert not any("S05" in item.seed_id for item in solution.dropped)
