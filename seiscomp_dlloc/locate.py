@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import heads, representations, trust
+from .arrivals.base import ArrivalTimes
 from .arrivals.corrections import CorrectedArrivals, StationCorrections
 from .arrivals.gridearth import GridEarth
 from .arrivals.radial import RadialArrivals
@@ -231,11 +232,14 @@ class Locator:
         earth = f"travel times: {name_of(self.earth_model)} (content {hash_of(self.earth_model)})"
         if corrections is None:
             return f"{earth}, no station corrections"
-        return f"{earth}, corrections of {len(corrections.stations)} stations"
+        return f"{earth}, corrections of {corrections.told}"
 
     def _migrator_with(self, corrections: StationCorrections | None) -> Migrator:
-        arrivals = self._arrivals if corrections is None else self._corrected(corrections)
-        return Migrator(arrivals) if self._grids is None else GridMigrator(arrivals, self._grids.arrivals)
+        arrivals: ArrivalTimes = self._arrivals
+        left = 1.0
+        if corrections is not None:
+            arrivals, left = self._corrected(corrections), corrections.left_share
+        return Migrator(arrivals, left) if self._grids is None else GridMigrator(arrivals, self._grids.arrivals, left)
 
     def _corrected(self, corrections: StationCorrections) -> CorrectedArrivals:
         name, held = name_of(self.earth_model), hash_of(self.earth_model)

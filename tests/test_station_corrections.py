@@ -3,9 +3,11 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
+from seiscomp_dlloc.arrivals.sourceterms import SourceTerms
 from seiscomp_dlloc.errors import ModelError, SettingError
 from seiscomp_dlloc.formats.corrections import read_corrections, write_corrections
 
@@ -19,6 +21,14 @@ CORRECTIONS = StationCorrections(
         StationDelay("YY.B"),
     ),
 )
+
+
+SOURCES = {
+    "length_km": 7.0,
+    "left_share": 0.5,
+    "events": [[64.0, -21.0, 3.5], [64.1, -21.1, -1.0]],
+    "residuals_s": {"XX.A": {"P": [0.1, None], "S": [-0.2, 0.3]}},
+}
 
 
 def document() -> dict:
@@ -73,10 +83,10 @@ def with_delay(**parts) -> dict:
     [
         ([], "must be an object of format_version, earth_model, earth_hash, stations"),
         (changed(more=1), "must be an object of format_version"),
-        (changed(format_version=3), "format 3 of station corrections is not known"),
+        (changed(format_version=4), "format 4 of station corrections is not known"),
         (
             {"format_version": 1, "earth_model": "volcano", "stations": {}},
-            r"format 1 .* \(it reads format 2\); measure them again",
+            r"format 1 .* \(it reads formats 2 and 3\); measure them again",
         ),
         (changed(earth_hash="0123"), "earth_hash must be 12 hexadecimal digits"),
         (changed(earth_hash=12), "earth_hash must be 12 hexadecimal digits"),
@@ -123,3 +133,54 @@ def test_a_damaged_file_is_refused(tmp_path, content, message):
         read_corrections(path)
     with pytest.raises(ModelError, match="no such file"):
         read_corrections(tmp_path / "nowhere.json")
+
+
+def by_place(**parts) -> dict:
+    return document() | {"format_version": 3, "sources": SOURCES | parts}
+
+
+def test_what_differs_by_place_is_read_back(tmp_path):
+    path, again = tmp_path / "corrections.json", tmp_path / "again.json"
+    path.write_text(json.dumps(by_place()))
+    read = read_corrections(path)
+    assert read.sources.length_km == 7.0
+    assert read.left_share == 0.5
+    np.testing.assert_array_equal(read.sources.residual_s, [[[0.1, -0.2]], [[np.nan, 0.3]]])
+    assert "1 stations, by place over 7 km from 2 events" in read.told
+    write_corrections(again, read)
+    assert json.loads(again.read_text()) == json.loads(path.read_text())
+
+
+def test_a_station_that_no_event_was_seen_at_is_left_out(tmp_path):
+    unseen = SourceTerms(
+        2.0, 0.9, np.zeros(1), np.zeros(1), np.zeros(1), ("XX.A", "XX.B"), np.array([[[0.1, 0.2], [np.nan] * 2]])
+    )
+    path = tmp_path / "corrections.json"
+    write_corrections(path, StationCorrections("volcano", HASH, (), unseen))
+    assert list(json.loads(path.read_text())["sources"]["residuals_s"]) == ["XX.A"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"length_km": 0}, "length_km must be a number above 0"),
+        ({"left_share": 1.5}, "left_share must be a number above 0, up to 1"),
+        ({"events": []}, "events must be a list"),
+        ({"events": [[64.0, -21.0]] * 2}, "event 1 must be"),
+        ({"events": [[64.0, -21.0, 3.0], [91.0, 0.0, 0.0]]}, "event 2 must be"),
+        ({"residuals_s": []}, "residuals_s must be an object of NET.STA"),
+        ({"residuals_s": {"A": {"P": [], "S": []}}}, "A: is not of the form NET.STA"),
+        ({"residuals_s": {"XX.A": {"P": [0.1, 0.1]}}}, "XX.A: must be an object of P, S"),
+        ({"residuals_s": {"XX.A": {"P": [0.1], "S": [0.1, 0.1]}}}, "XX.A P: must be a list of 2 residuals"),
+        ({"residuals_s": {"XX.A": {"P": [0.1, "x"], "S": [0.1, 0.1]}}}, "XX.A P: 'x' is no residual"),
+        ({"residuals_s": {"XX.A": {"P": [0.1, 99], "S": [0.1, 0.1]}}}, "XX.A P: 99 is no residual"),
+        ({"more": 1}, "sources: must be an object of length_km"),
+    ],
+    ids=lambda value: str(value)[-45:],
+)
+def test_what_differs_by_place_in_another_form_is_refused(tmp_path, parts, message):
+    path = tmp_path / "corrections.json"
+    path.write_text(json.dumps(by_place(**parts)))
+    with pytest.raises(ModelError, match=message) as refused:
+        read_corrections(path)
+    assert str(path) in str(refused.value)

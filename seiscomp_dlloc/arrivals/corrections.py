@@ -12,6 +12,7 @@ from ..geometry import LocalFrame
 from ..records import Station
 from ..traveltimes import PHASES, FloatArray
 from .base import ArrivalTimes, LocalArrivals, TimeArray
+from .sourceterms import LocalTerms, SourceTerms
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,34 @@ class StationDelay:
 class StationCorrections:
     """Delays measured against one earth model; they mean nothing with another one.
 
-    ``earth_model`` is its name, ``earth_hash`` what it holds (:func:`~seiscomp_dlloc.traveltimes.hash_of`). Raises
+    ``earth_model`` is its name, ``earth_hash`` what it holds (:func:`~seiscomp_dlloc.traveltimes.hash_of`);
+    ``sources``: what they differ by from place to place, None where that is not known. Raises
     :class:`~seiscomp_dlloc.errors.ModelError` where a station is named twice.
     """
 
     earth_model: str
     earth_hash: str
     stations: tuple[StationDelay, ...]
+    sources: SourceTerms | None = None
 
     def __post_init__(self) -> None:
         names = [station.station_id for station in self.stations]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ModelError(f"station corrections: {', '.join(twice)} twice; leave one of them")
+
+    @property
+    def left_share(self) -> float:
+        """What is left of the travel times' errors where corrections by station alone leave 1."""
+        return 1.0 if self.sources is None else self.sources.left_share
+
+    @property
+    def told(self) -> str:
+        """What they are, for a reader: ``30 stations, by place over 7 km from 250 events``."""
+        stations = f"{len(self.stations)} stations"
+        if self.sources is None:
+            return stations
+        return f"{stations}, by place over {self.sources.length_km:g} km from {len(self.sources.latitude)} events"
 
     @cached_property
     def _by_id(self) -> dict[str, StationDelay]:
@@ -83,23 +99,33 @@ class CorrectedArrivals:
         self, latitude: ArrayLike, longitude: ArrayLike, depth_km: ArrayLike, stations: Sequence[Station]
     ) -> FloatArray:
         """See :meth:`~seiscomp_dlloc.arrivals.base.ArrivalTimes.times`."""
-        times = self._arrivals.times(latitude, longitude, depth_km, stations)
-        return np.asarray(times + self._corrections.delays_s(stations))
+        times = self._arrivals.times(latitude, longitude, depth_km, stations) + self._corrections.delays_s(stations)
+        if self._corrections.sources is not None:
+            latitude, longitude, depth = (np.asarray(value, float) for value in (latitude, longitude, depth_km))
+            for k in range(len(times)):
+                terms = self._corrections.sources.local(LocalFrame(float(latitude[k]), float(longitude[k])), stations)
+                times[k] += terms.at(np.array([[0.0, 0.0, depth[k]]]))[0]
+        return np.asarray(times)
 
     def local(self, frame: LocalFrame, stations: Sequence[Station]) -> "CorrectedLocal":
         """See :meth:`~seiscomp_dlloc.arrivals.base.ArrivalTimes.local`."""
-        return CorrectedLocal(self._arrivals.local(frame, stations), self._corrections.delays_s(stations))
+        sources = self._corrections.sources
+        terms = None if sources is None else sources.local(frame, stations)
+        return CorrectedLocal(self._arrivals.local(frame, stations), self._corrections.delays_s(stations), terms)
 
 
 class CorrectedLocal:
-    """Local arrivals with delays (station, phase) added."""
+    """Local arrivals with delays (station, phase) added, and what these differ by from place to place."""
 
-    def __init__(self, arrivals: LocalArrivals, delays_s: FloatArray):
+    def __init__(self, arrivals: LocalArrivals, delays_s: FloatArray, terms: LocalTerms | None = None):
         self._arrivals = arrivals
         self._delays = delays_s.astype(np.float32)
+        self._terms = terms
 
     def times(self, x_km: ArrayLike, y_km: ArrayLike, z_km: ArrayLike) -> TimeArray:
         """See :meth:`~seiscomp_dlloc.arrivals.base.LocalArrivals.times`."""
         times = self._arrivals.times(x_km, y_km, z_km)
         times += self._delays
+        if self._terms is not None:
+            times += self._terms.at(np.stack([np.asarray(line, float) for line in (x_km, y_km, z_km)], axis=-1))
         return times

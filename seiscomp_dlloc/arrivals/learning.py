@@ -1,16 +1,18 @@
 """Station corrections from past events, that nobody needs to have picked or located."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import SettingError
-from ..records import Onset
-from ..traveltimes import hash_of, name_of
+from ..geometry import LocalFrame
+from ..records import Onset, Station, Trigger
+from ..traveltimes import PHASES, hash_of, name_of
 from .corrections import PhaseDelay, StationCorrections, StationDelay
+from .sourceterms import SourceTerms
 
 LEAST_PROBABILITY = 0.9
 """Onsets that the model is less sure of tell nothing of a delay."""
@@ -79,3 +81,57 @@ def _delay(values: list[float], before: PhaseDelay | None) -> PhaseDelay | None:
     scatter = _MAD_TO_SIGMA * float(np.median(np.abs(np.asarray(values) - middle)))
     change = middle * len(values) / (len(values) + SHRINK_EVENTS)
     return PhaseDelay((before.delay_s if before else 0.0) + change, len(values), scatter)
+
+
+LENGTHS_KM = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0)
+"""Tried for what delays differ by from place to place."""
+
+LEAST_GAIN = 0.05
+"""What they must take away of the residuals of events that they were not learned from, or they are left out."""
+
+MOST_EVENTS = 1000
+"""Of more past events the newest are kept: all of them are asked at every node of a search."""
+
+OUTLIERS = 4.0
+"""A residual farther than so many scatters from its station's delay tells of a wrong onset; it is pulled in so far."""
+
+
+def learn_sources(
+    events: Sequence[tuple[Trigger, Iterable[Onset]]], stations: Sequence[Station], corrections: StationCorrections
+) -> SourceTerms | None:
+    """What the delays ``corrections`` differ by from place to place; None where that foretells nothing.
+
+    ``events``: where they lie, and their onsets with residuals from there without corrections. The length over which
+    events resemble each other is the one that foretells best, by the median absolute residual, what each event has from
+    the others alone.
+    """
+    newest = sorted((e for e in events if e[0].depth_km is not None), key=lambda event: event[0].time)[-MOST_EVENTS:]
+    rows = {station.id: row for row, station in enumerate(stations)}
+    residual = np.full((len(newest), len(rows), len(PHASES)), np.nan)
+    for k, (_, onsets) in enumerate(newest):
+        for onset in onsets:
+            if onset.probability >= LEAST_PROBABILITY and onset.station_id in rows:
+                residual[k, rows[onset.station_id], PHASES.index(onset.phase)] = onset.residual_s
+    residual -= corrections.delays_s(stations)
+    if not np.isfinite(residual).any():
+        return None
+    every = float(np.nanmedian(np.abs(residual)))
+    most = OUTLIERS * _MAD_TO_SIGMA * every
+    residual = np.clip(residual, -most, most)
+    latitude, longitude, depth = (
+        np.array([getattr(trigger, name) for trigger, _ in newest], float)
+        for name in ("latitude", "longitude", "depth_km")
+    )
+    best, least = None, 1.0 - LEAST_GAIN
+    for length in LENGTHS_KM:
+        terms = SourceTerms(length, 1.0, latitude, longitude, depth, tuple(rows), residual)
+        left = _left(terms, stations) / every if every else 1.0
+        if left < least:
+            best, least = replace(terms, left_share=left), left
+    return best
+
+
+def _left(terms: SourceTerms, stations: Sequence[Station]) -> float:
+    """Median absolute residual (s) that is left of each event by the terms of all others."""
+    frame = LocalFrame(float(np.mean(terms.latitude)), float(np.mean(terms.longitude)))
+    return float(np.nanmedian(np.abs(terms.residual_s - terms.local(frame, stations).left_out())))

@@ -13,7 +13,8 @@ does not hold, makes P and S late by. The events are located with a model for an
 compared with those predicted, and the medians become corrections; with --rounds, the events are located again with
 these, and so on. Nobody needs to have picked or located them: the triggers say when, as for `dlloc locate`. Where
 somebody has, and well, --located takes the delays from their hypocentres instead, so that what all locations have in
-common is corrected too.
+common is corrected too, and lets them differ from place to place where that foretells the delays of events that are
+left out in turn (source-specific station terms).
 """
 
 EPILOG = """\
@@ -68,5 +69,5 @@ def run(arguments: argparse.Namespace) -> int:
     corrections = learning.go(arguments.rounds, arguments.located)
     write_corrections(output, corrections)
     print(learning.table(corrections))
-    print(learning.summary(), file=sys.stderr)
+    print(learning.summary(corrections), file=sys.stderr)
     return 0

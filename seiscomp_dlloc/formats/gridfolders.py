@@ -8,7 +8,6 @@ TRANSFORM SIMPLE (111.111, as NonLinLoc documents it, unless given; builds since
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..arrivals.projections import SIMPLE_KM_PER_DEGREE
 from ..errors import ModelError
 from ..geometry import LocalFrame
 from .earthmodels import read_earth_model
+from .jsonchecks import is_number
 from .nonlinloc import read_time_grids
 from .smalltext import read_text
 
@@ -104,16 +104,12 @@ def _side_file(path: Path) -> dict[str, Any]:
     if "origin" in document and not (
         isinstance(origin, list)
         and len(origin) == 2
-        and all(map(_is_number, origin))
+        and all(map(is_number, origin))
         and abs(origin[0]) <= 90.0
         and abs(origin[1]) <= 360.0
     ):
         raise ModelError(f"{path}: origin must be a latitude and a longitude, as [64.0, -21.0]")
     length = document.get("km_per_degree", SIMPLE_KM_PER_DEGREE)
-    if not _is_number(length) or not 110.0 <= length <= 112.0:
+    if not is_number(length) or not 110.0 <= length <= 112.0:
         raise ModelError(f"{path}: km_per_degree must be a number about 111, not {length!r}")
     return document
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

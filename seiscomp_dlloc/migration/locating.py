@@ -43,13 +43,13 @@ CHOSEN = 2.0
 _KEPT = 8
 
 
-def plan_of(passport: Passport, step_s: float) -> Plan:
-    """The search that a passport's head asks for."""
+def plan_of(passport: Passport, step_s: float, left_share: float = 1.0) -> Plan:
+    """The search that a passport's head asks for, where travel times leave ``left_share`` of what is usual."""
     head = passport.head
     wanted = {name: int(head[name]) for name in ("first_nodes", "first_depths", "candidates") if name in head}
     return Plan(
         **wanted,
-        smooth_s=float(head.get("smooth_steps", 0.0)) * step_s,
+        smooth_s=float(head.get("smooth_steps", 0.0)) * step_s * left_share,
         temperature=float(head.get("temperature", 1.0)),
     )
 
@@ -119,10 +119,13 @@ def near_s(stations: Sequence[Station]) -> float:
 
 
 class Migrator:
-    """Locates events with one earth's travel times; keeps the searches of the station sets it met last."""
+    """Locates events with one earth's travel times; keeps the searches of the station sets it met last.
 
-    def __init__(self, arrivals: ArrivalTimes):
-        self._arrivals = arrivals
+    ``left_share``: what station corrections that go by place leave of the travel times' usual errors.
+    """
+
+    def __init__(self, arrivals: ArrivalTimes, left_share: float = 1.0):
+        self._arrivals, self._left_share = arrivals, left_share
         self._searches: OrderedDict[tuple[Any, ...], tuple[LocalFrame, Search]] = OrderedDict()
         # The worker's threads share a locator
         self._lock = threading.Lock()
@@ -193,7 +196,7 @@ class Migrator:
             box = box_of(places, heights, passport.head, fixed_depth_km)
             local = self._arrivals.local(frame, stations)
             prior = place_prior(places, passport.head.get("prior", {}))
-            found = frame, Search(box, local.times, plan_of(passport, step_s), step_s, prior)
+            found = frame, Search(box, local.times, plan_of(passport, step_s, self._left_share), step_s, prior)
         with self._lock:
             self._searches[key] = found
             self._searches.move_to_end(key)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from seiscomp_dlloc.arrivals.corrections import StationCorrections
+from seiscomp_dlloc.formats.corrections import corrections_json
 from seiscomp_dlloc.locate import Job, Locator, RunsModel, required_window
 from seiscomp_dlloc.records import Solution, Trigger
 from seiscomp_dlloc.solution import Options
@@ -59,7 +60,7 @@ class ModelSubject:
 
     def identity(self) -> dict[str, Any]:
         """See :class:`Subject`."""
-        delays = None if self.corrections is None else hashlib.sha256(repr(self.corrections).encode()).hexdigest()
+        delays = None if self.corrections is None else hashlib.sha256(corrections_json(self.corrections)).hexdigest()
         return {"model": self.model.identity.sha256, "earth": self._earth, "corrections": delays}
 
     @property
