@@ -44,12 +44,16 @@ _KEPT = 8
 
 
 def plan_of(passport: Passport, step_s: float, left_share: float = 1.0) -> Plan:
-    """The search that a passport's head asks for, where travel times leave ``left_share`` of what is usual."""
+    """The search that a passport's head asks for, where travel times leave ``left_share`` of what is usual.
+
+    The evidence is widened for what they leave; half of it, in the logarithm, is for what onsets are wrong by
+    themselves.
+    """
     head = passport.head
     wanted = {name: int(head[name]) for name in ("first_nodes", "first_depths", "candidates") if name in head}
     return Plan(
         **wanted,
-        smooth_s=float(head.get("smooth_steps", 0.0)) * step_s * left_share,
+        smooth_s=float(head.get("smooth_steps", 0.0)) * step_s * left_share**0.5,
         temperature=float(head.get("temperature", 1.0)),
     )
 
