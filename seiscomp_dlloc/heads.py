@@ -20,7 +20,7 @@ from .decode import (
 )
 from .errors import ModelError
 from .passport import Passport
-from .records import DepthType, LocationImage, Onset
+from .records import DepthType, LocationImage, Onset, PlaneWave
 
 FloatArray = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class Estimate:
     after the window's first sample. ``image`` is what the peak was taken from. ``sure``: nothing else need be looked
     for. ``chosen``: of several events in the window the one that the trigger means was taken. ``influence_km``:
     station (``NET.STA``) -> how far the epicentre moves without it. ``score``: sum of the evidence, a log-likelihood
-    ratio, where the head has one.
+    ratio, where the head has one. ``wave``: a plane wave that explains the evidence better than this place does.
     """
 
     latitude: float
@@ -55,6 +55,7 @@ class Estimate:
     chosen: bool = False
     influence_km: Mapping[str, float] = field(default_factory=dict)
     score: float | None = None
+    wave: PlaneWave | None = None
 
 
 def _output(outputs: Mapping[str, NDArray[Any]], name: str, passport: Passport) -> NDArray[Any]:

@@ -219,6 +219,19 @@ class Onset:
 
 
 @dataclass(frozen=True)
+class PlaneWave:
+    """A plane wave of P that crosses the stations, from a source far away.
+
+    ``velocity_km_s``: apparent, infinite where it comes from straight below; ``back_azimuth_deg``: where it comes from;
+    ``score``: the sum of the evidence along it.
+    """
+
+    velocity_km_s: float
+    back_azimuth_deg: float
+    score: float
+
+
+@dataclass(frozen=True)
 class StationMagnitude:
     """Magnitude at one station; ``amplitude_mm`` on the Wood-Anderson instrument, zero to peak."""
 

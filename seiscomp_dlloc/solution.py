@@ -239,6 +239,7 @@ class Solver:
             [
                 trust.no_event(estimate.peak, calibration),
                 trust.outside_region(estimate.latitude, estimate.longitude, passport.region, estimate.at_edge),
+                trust.far_away(estimate.wave, estimate.score),
                 trust.low_peak(estimate.peak, calibration),
                 trust.two_events(estimate.secondary_peaks, bursts),
                 trust.missing_data(p[used], s[used], _spans(case.conditioned, used), passport.min_stations),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .errors import ModelMismatch, NoEventFound, TooFewStations
 from .passport import Calibration, Region
-from .records import Abstention, Dropped
+from .records import Abstention, Dropped, PlaneWave
 
 FloatArray = NDArray[np.float64]
 
@@ -99,6 +99,17 @@ def outside_region(latitude: float, longitude: float, region: Region, at_edge: b
     if at_edge:
         return Abstention(OUTSIDE_REGION, "the peak lies on the border of the model's grid: the event may be outside")
     return None
+
+
+def far_away(wave: PlaneWave | None, score: float | None) -> Abstention | None:
+    """A plane wave explains P at the stations better than any place that was searched (``score``) does P and S."""
+    if wave is None:
+        return None
+    detail = f"P crosses the stations as a plane wave from {wave.back_azimuth_deg:.0f} degrees"
+    if np.isfinite(wave.velocity_km_s):
+        detail += f" at {wave.velocity_km_s:.1f} km/s"
+    told = "" if score is None else f" ({wave.score:.0f} against {score:.0f})"
+    return Abstention(OUTSIDE_REGION, f"{detail}, which explains more than any place near them does{told}: a far event")
 
 
 def two_events(secondary_peaks: int, bursts_s: Sequence[float]) -> Abstention | None:

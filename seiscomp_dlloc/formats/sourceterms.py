@@ -6,10 +6,12 @@ import numpy as np
 
 from ..arrivals.sourceterms import SourceTerms
 from ..errors import ModelError
-from ..traveltimes import PHASES
 from .jsonchecks import is_number, require_object, require_station
 
 LARGEST_S, LARGEST_KM = 60.0, 1000.0
+
+PHASES = ("P", "S")
+"""Along the last axis of the residuals."""
 
 
 def sources_document(sources: SourceTerms) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from ..arrivals.base import ArrivalTimes
 from ..geometry import LocalFrame
 from ..heads import Estimate
 from ..passport import Passport
-from ..records import Station
+from ..records import PlaneWave, Station
 from ..representations import ModelInput
 from .answer import estimate_of
 from .area import Box, search_box
+from .planewave import better_wave
 from .prior import Expected, place_prior
-from .search import Plan, Search
+from .search import Found, Plan, Search, Stack, smoothed
 
 FloatArray = NDArray[np.float64]
 
@@ -169,9 +170,11 @@ class Migrator:
         estimate = estimate_of(
             found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
         )
-        # At a bound it is the flank of another event
         sure = estimate.peak is not None and estimate.peak >= passport.calibration.peak_threshold
-        sure = sure and when.holds(cast(float, estimate.time_s), 2.0 * step)
+        if sure:
+            estimate = replace(estimate, wave=_wave(evidence, stack, used, search, found, estimate))
+        # At a bound it is the flank of another event
+        sure = sure and estimate.wave is None and when.holds(cast(float, estimate.time_s), 2.0 * step)
         if sure:
             place = np.array(frame.to_local(estimate.latitude, estimate.longitude)).ravel()
             apart = np.hypot(*(search.without_each(evidence, stack, found) - place).T)
@@ -207,6 +210,24 @@ class Migrator:
             while len(self._searches) > _KEPT:
                 self._searches.popitem(last=False)
         return found
+
+
+def _wave(
+    evidence: NDArray[np.float32],
+    stack: Stack,
+    stations: Sequence[Station],
+    search: Search,
+    found: Found,
+    estimate: Estimate,
+) -> PlaneWave | None:
+    """The plane wave that explains the evidence better than the place that was found, crossing at about P's times."""
+    frame, places, _ = local_places(stations)
+    x, y = frame.to_local(estimate.latitude, estimate.longitude)
+    p = search.arrivals(*(np.array([float(value)]) for value in (x, y, estimate.depth_km)))[0, :, 0]
+    times = (p + cast(float, estimate.time_s)) / search.step_s
+    window = float(np.nanmin(times)), float(np.nanmax(times))
+    smooth = smoothed(evidence, search.plan.smooth_s / search.step_s)
+    return better_wave(smooth, stack, places, window, search.step_s, found.score)
 
 
 def box_of(
