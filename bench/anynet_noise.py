@@ -1,6 +1,7 @@
 """How often models for any network accept a window without an event (needs the training package, recorded events).
 
-    python bench/anynet_noise.py --data DIR [--model NAME|FILE ...] [--windows N] [--seed N] [--write NAME]
+    python bench/anynet_noise.py --data DIR [--model NAME|FILE ...] [--networks NAME ...] [--corrections FILE]
+                                 [--windows N] [--seed N] [--write NAME]
 
 Noise that stations of `oklahoma` and `newberry` recorded before their test events (calibrations see that of training
 events), made longer without repeating it, and noise between Peterson's (1993) models at the same channels. Four
@@ -20,6 +21,7 @@ from obspy import Stream
 from tables import add_write_option, machine, markdown, publish
 from tqdm import tqdm
 
+from seiscomp_dlloc.formats.corrections import read_corrections
 from seiscomp_dlloc.formats.earthmodels import read_earth_model
 from seiscomp_dlloc.locate import Job, Locator, required_window
 from seiscomp_dlloc.model import load
@@ -57,17 +59,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="with a folder for each network")
     parser.add_argument("--model", nargs="+", default=["migration", "anynet"], help="default: %(default)s")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument(
+        "--corrections", type=Path, metavar="FILE", help="of a single network's earth beside this script"
+    )
     parser.add_argument("--windows", type=int, default=400, help="of each network's noise (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn (default %(default)s)")
     add_write_option(parser)
     arguments = parser.parse_args()
+    corrections = None if arguments.corrections is None else read_corrections(arguments.corrections)
     rows = []
     for name in arguments.model:
         model = load(resolve(name), threads=1)
-        for network in NETWORKS:
+        for network in arguments.networks:
             events = open_events(arguments.data / network, Settings(TEST))
             earth = read_earth_model(str(HERE / "earths" / f"{network}.csv"))
-            locator = Locator(model, events.inventory, Options(magnitude=False), earth)
+            locator = Locator(model, events.inventory, Options(magnitude=False), earth, corrections)
             rng = np.random.default_rng(arguments.seed)
             kinds = {
                 "recorded": noise_windows(events, arguments.windows, locator, locator.travel_times, rng),
