@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["migration", "anynet"], help="default: %(default)s")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument(
-        "--corrections", type=Path, metavar="FILE", help="of a single network's earth beside this script"
+        "--corrections", type=Path, metavar="FILE", help="of one network, in its earth beside this script"
     )
     parser.add_argument("--windows", type=int, default=400, help="of each network's noise (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn (default %(default)s)")
