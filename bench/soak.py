@@ -93,6 +93,7 @@ class Soak:
         self.host.write_config(
             "dlloc",
             "profiles = oklahoma",
+            "profile.oklahoma.model = oklahoma-fcn-slim",
             f"profile.oklahoma.waveforms = sds://{scratch / 'sds'}",
             f"profile.oklahoma.inventory = {folder / 'stations.xml'}",
             f"worker.python = {python}",

@@ -23,13 +23,15 @@ from seiscomp_dlloc.formats.inventory import read_inventory
 from seiscomp_dlloc.formats.triggers import read_triggers
 from seiscomp_dlloc.locate import Locator, required_window
 from seiscomp_dlloc.model import load
-from seiscomp_dlloc.models import DEFAULT, resolve
+from seiscomp_dlloc.models import resolve
 from seiscomp_dlloc.solution import Options
 from seiscomp_dlloc.waveforms import open_source
 from seiscomp_dlloc.worker.client import Client
 from seiscomp_dlloc.worker.launch import WorkerLauncher
 
 PATIENCE_S = 120.0
+MODEL = "oklahoma-fcn-slim"
+"""That of the demo's network."""
 
 
 class Ways:
@@ -39,7 +41,7 @@ class Ways:
         document = folder / "triggers.xml"
         self.document = document.read_bytes()
         self.triggers = read_triggers(document).triggers
-        self.model = load(resolve(DEFAULT), "cpu", threads=threads)
+        self.model = load(resolve(MODEL), "cpu", threads=threads)
         self.locator = Locator(self.model, read_inventory(folder / "stations.xml"), Options(batch_size=1))
         self.source = open_source(folder / "waveforms.mseed")
         self.client = Client(socket)
@@ -79,7 +81,7 @@ def main() -> None:
         socket = f"{scratch}/w.sock"
         options = [
             "--waveforms", str(folder / "waveforms.mseed"), "--inventory", str(folder / "stations.xml"),
-            "--provider", "cpu", "--threads", str(arguments.threads), "--log", f"{scratch}/w.log",
+            "--model", MODEL, "--provider", "cpu", "--threads", str(arguments.threads), "--log", f"{scratch}/w.log",
         ]  # fmt: skip
         started = time.perf_counter()
         WorkerLauncher(socket, sys.executable, options)(PATIENCE_S)

@@ -10,10 +10,9 @@ import obspy
 import pytest
 
 from seiscomp_dlloc import models
-from seiscomp_dlloc.cli.choose import choose_model
 from seiscomp_dlloc.cli.demo import true_hypocentres
 from seiscomp_dlloc.cli.main import main
-from seiscomp_dlloc.errors import ModelError
+from seiscomp_dlloc.errors import ModelError, SettingError
 from seiscomp_dlloc.formats.inventory import read_inventory
 from seiscomp_dlloc.formats.triggers import read_triggers
 from seiscomp_dlloc.geometry import distance_azimuth
@@ -196,17 +195,6 @@ def test_a_fixed_depth_is_kept_and_said(jobs, inventory):
     assert np.isnan(solution.hypocenter.covariance_km2[2, 2])
 
 
-def test_a_network_that_is_known_gets_its_own_model_and_any_other_the_one_for_any(inventory):
-    assert choose_model(None, inventory, (1893456030.0,)).stem == "oklahoma-fcn-slim"
-    strange = inventory.copy()
-    for network in strange:
-        for station in network:
-            station.latitude = station.latitude + 3.0
-    if models.ANY in ANY:
-        assert choose_model(None, strange, (1893456030.0,)).stem == models.ANY
-    assert choose_model("migration", strange, (1893456030.0,)).stem == "migration"
-
-
 def test_the_scale_goes_with_the_networks_aperture():
     passport = read_passport(models.resolve("migration"))
     sizes = (5.0, 70.0, 71.0, 300.0, 5e3)
@@ -260,14 +248,19 @@ def test_a_part_of_the_graph_runs_alone():
         model.run({"waveforms": waveforms, "mask": waveforms})
 
 
-def test_an_earth_of_ones_own_is_for_a_model_of_any_network(tmp_path):
+def test_the_default_model_is_for_any_network_and_takes_any_earth(tmp_path):
     """The demonstration's stations have a model of their own, which takes no other earth."""
     from seiscomp_dlloc.cli.run import Run, Settings
 
+    assert models.DEFAULT in ANY
     inputs = DATA / "triggers.xml", str(DATA / "waveforms.mseed"), DATA / "stations.xml"
-    assert Run(Settings(*inputs)).model.passport.name == "oklahoma-fcn-slim"
-    if models.ANY in ANY:
-        assert Run(Settings(*inputs, earth_model="iasp91")).model.passport.name == models.ANY
+    own = read_passport(models.resolve("oklahoma-fcn-slim")).earth_model
+    default, named = Run(Settings(*inputs)), Run(Settings(*inputs, earth_model="iasp91"))
+    assert [run.model.passport.name for run in (default, named)] == [models.DEFAULT] * 2
+    assert default.locator.earth_model["layers"] == own["layers"]
+    assert named.locator.earth_model == {"kind": "taup", "name": "iasp91"}
+    with pytest.raises(SettingError, match="belongs to its own network and earth"):
+        Run(Settings(*inputs, model="oklahoma-fcn-slim", earth_model="iasp91"))
 
 
 def test_the_command_line_says_what_the_model_is_and_locates(tmp_path, capsys):

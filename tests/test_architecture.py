@@ -55,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "solution": CORE - {"model", "migration", "locate"},
     "migration": CONTRACTS | {"arrivals", "decode", "heads", "representations", "traveltimes", "migration"},
     "locate": (CORE - {"model"}) | {"arrivals"},
+    "defaults": CONTRACTS | {"models", "model", "network"},
     "formats": {"errors", "units", "geometry", "records", "arrivals", "version"} | EDGES,
     # The host's helper is spoken to in the frames of the worker's protocol
     "waveforms": {"errors", "units", "geometry", "records", "version", "worker.protocol"} | EDGES,
@@ -62,14 +63,14 @@ ALLOWED: dict[str, set[str]] = {
     "bundle": CORE | EDGES | {"models", "version"},
     "compare": CORE | EDGES | {"version"},
     "scan": CORE | EDGES | {"compare", "scan", "version"},
-    "worker": CORE | EDGES | {"worker", *LIGHT_WORKER, "settings", "bundle", "report", "models", "version"},
+    "worker": CORE | EDGES | {"worker", *LIGHT_WORKER, "settings", "bundle", "report", "models", "defaults", "version"},
     "locext": {"errors", "settings", "version", *LIGHT_WORKER},
-    "install": CORE | EDGES | {"install", "settings", "models", "version", *LIGHT_WORKER},
+    "install": CORE | EDGES | {"install", "settings", "models", "defaults", "version", *LIGHT_WORKER},
     "report": CORE | EDGES | {"compare", "report", "version"},
     "cli": CORE
     | EDGES
-    | {"worker", "settings", "install", "bundle", "compare", "report", "models", "scan", "cli", "data", "version"}
-    | LIGHT_WORKER,
+    | {"worker", "settings", "install", "bundle", "compare", "report", "models", "defaults", "scan", "cli", "data"}
+    | {"version", *LIGHT_WORKER},
     "__main__": {"cli"},
     "seiscomp_app": {"errors", "settings", "seiscomp_app", "version", *LIGHT_WORKER},
 }

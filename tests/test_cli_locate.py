@@ -139,26 +139,18 @@ def test_batches_of_any_size_give_the_same_answers(pristine: Scene, dlloc):
     assert dlloc(pristine.arguments("--json", "--batch", "2")).events == one
 
 
-def test_the_bundled_model_that_suits_the_inventory_is_taken(
+def test_without_a_model_the_default_one_is_taken_whichever_others_suit(
     pristine: Scene, tmp_path: Path, dlloc, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(models, "FOLDER", tmp_path)
     arguments = pristine.arguments("--json")
     del arguments[arguments.index("--model") : arguments.index("--model") + 2]
-    none = dlloc(arguments)
-    assert none.status == 2
-    assert "no bundled model" in none.err
-    elsewhere = passport_document(name="elsewhere")
-    for station in elsewhere["network"]["stations"]:
-        station["latitude"] += 1.0
-    tinymodels.save(tinymodels.fixed_image(elsewhere), tmp_path, "elsewhere.onnx")
-    assert dlloc(arguments).status == 2
     shutil.copy(pristine.model, tmp_path / "right.onnx")
-    assert {event["model"]["name"] for event in dlloc(arguments).events} == {"sample"}
-    shutil.copy(pristine.model, tmp_path / "twin.onnx")
-    several = dlloc(arguments)
-    assert several.status == 2
-    assert "--model right | twin" in several.err
+    bad_input(dlloc(arguments), f"model {models.DEFAULT}: no such file", "(bundled: right)")
+    tinymodels.save(tinymodels.any_network(), tmp_path, f"{models.DEFAULT}.onnx")
+    assert {event["model"]["name"] for event in dlloc(arguments).events} == {"tiny-any"}
+    tinymodels.save(tinymodels.any_network(tinymodels.any_document(min_stations=5)), tmp_path, f"{models.DEFAULT}.onnx")
+    bad_input(dlloc(arguments), "model tiny-any needs 5 stations", "the inventory has 4")
 
 
 def test_the_command_works_as_a_process_of_its_own(pristine: Scene):

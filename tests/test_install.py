@@ -26,6 +26,7 @@ from seiscomp_dlloc.install.light import PACKAGE, light_files
 from seiscomp_dlloc.install.manifest import NAME, Manifest
 from seiscomp_dlloc.install.pieces import pieces
 from seiscomp_dlloc.install.wrappers import COMMANDS
+from seiscomp_dlloc.models import DEFAULT
 from seiscomp_dlloc.settings.cfg import parse_cfg
 from seiscomp_dlloc.settings.layout import HostLayout
 from seiscomp_dlloc.settings.values import Settings
@@ -320,8 +321,12 @@ def test_doctor_compares_the_inventory_with_the_passport(root: Path, worker: Pat
     install(root, worker)
     capsys.readouterr()
     main(["doctor", "--seiscomp-root", str(root), "--time", "2030-01-02"])
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "needed: enough" in line]
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "needed: enough" in line]
     assert line.startswith("ok")
+    assert f"{DEFAULT} " in line
+    (line,) = [line for line in lines if "earth model: " in line]
+    assert "the earth of oklahoma-fcn-slim, which knows these stations, no corrections" in line
 
 
 def test_doctor_looks_at_the_earth_model_and_the_corrections(root: Path, worker: Path, tmp_path: Path, capsys) -> None:
@@ -338,7 +343,9 @@ def test_doctor_looks_at_the_earth_model_and_the_corrections(root: Path, worker:
         "absent": {"model": anynet, "earthModel": tmp_path / "none.csv"},
         "bad": {"model": anynet, "earthModel": earth, "corrections": earth},
         "other": {"model": anynet, "earthModel": "iasp91", "corrections": delays},
-        "fixed": {"earthModel": "iasp91"},
+        "fixed": {"model": "oklahoma-fcn-slim", "earthModel": "iasp91"},
+        "both": {"corrections": delays},
+        "own": {"model": "oklahoma-fcn-slim"},
     }
     lines = [f"profiles = {', '.join(profiles)}"]
     for name, keys in profiles.items():
@@ -351,10 +358,13 @@ def test_doctor_looks_at_the_earth_model_and_the_corrections(root: Path, worker:
     findings = json.loads(capsys.readouterr().out)
     told = {name: next(row for row in findings if row["subject"] == f"profile {name}") for name in profiles}
     assert {name: row["level"] for name, row in told.items()} == {
-        "good": "ok", "earth": "ok", "absent": "FAULT", "bad": "FAULT", "other": "FAULT", "fixed": "FAULT"
+        "good": "ok", "earth": "ok", "absent": "FAULT", "bad": "FAULT", "other": "FAULT", "fixed": "FAULT",
+        "both": "FAULT", "own": "ok",
     }  # fmt: skip
-    assert told["good"]["what"] == "earth model local, corrections of 2 stations"
-    assert told["earth"]["what"] == "earth model ak135, no corrections"
+    assert told["good"]["what"] == "earth model: local, corrections of 2 stations"
+    assert told["earth"]["what"] == "earth model: ak135, no corrections"
+    assert "here it is 'the earth of oklahoma-fcn-slim" in told["both"]["what"]
+    assert "needed: enough" in told["own"]["what"], "its earth is its own"
     assert "none.csv: no such file" in told["absent"]["what"]
     assert "profile.absent.earthModel" in told["absent"]["mend"]
     assert "is no valid JSON" in told["bad"]["what"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from workers import DEMO, EVENTS, PATIENCE_S, REPOSITORY, until
+from workers import DEMO, EVENTS, MODEL, PATIENCE_S, REPOSITORY, until
 
 from seiscomp_dlloc.errors import WorkerUnavailable
 from seiscomp_dlloc.formats.inventory import read_inventory
@@ -40,6 +40,7 @@ class Place:
             "\n".join(
                 [
                     f"profiles = {PROFILE}",
+                    f"profile.{PROFILE}.model = {MODEL}",
                     f"profile.{PROFILE}.waveforms = {waveforms}",
                     f"profile.{PROFILE}.inventory = {DEMO / 'stations.xml'}",
                     f"worker.socket = {self.socket}",

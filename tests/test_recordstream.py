@@ -16,7 +16,7 @@ import pytest
 from miniseed import T0, packed, trace
 from obspy import read
 from streamsamples import channel, inventory
-from workers import DEMO, RunningWorker, alive, until
+from workers import DEMO, MODEL, RunningWorker, alive, until
 
 from seiscomp_dlloc.errors import InventoryError, WaveformReadError, WaveformSourceError
 from seiscomp_dlloc.waveforms import open_source
@@ -324,7 +324,8 @@ def test_a_worker_locates_with_waveforms_and_inventory_of_the_host(tmp_path: Pat
     (tmp_path / "inventory.xml").write_bytes((DEMO / "stations.xml").read_bytes())
     settings = tmp_path / "dlloc.cfg"
     settings.write_text(
-        f'profile.default.waveforms = recordstream\nworker.recordstreamCommand = "{wrapper(tmp_path)}"\n'
+        f"profile.default.waveforms = recordstream\nprofile.default.model = {MODEL}\n"
+        f'worker.recordstreamCommand = "{wrapper(tmp_path)}"\n'
     )
     host, plain = RunningWorker(), RunningWorker()
     try:

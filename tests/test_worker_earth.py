@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import regions
 import tinymodels
-from scene import Scene, make_scene
+from scene import Scene, inventory, make_scene
 from workers import PATIENCE_S, until
 
 from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
@@ -193,3 +194,69 @@ def test_the_bundle_of_an_answer_holds_both_and_gives_it_again(config: WorkerCon
     write_earth(Path(config.profiles[0].earth_model), 7.0)
     again = replay(bundle, Stock(config).model(str(scene.model))).solution
     assert differences(bundle.answer, again) == ()
+
+
+@pytest.fixture
+def unnamed(config: WorkerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerConfig:
+    """A worker of one profile that names neither model nor earth, and two bundled models."""
+    regions.bundle_models(tmp_path / "models", monkeypatch)
+    return with_profile(config, model="", earth_model="", corrections="")
+
+
+def test_a_profile_that_names_nothing_has_the_default_model_and_the_earth_that_the_stations_decide(
+    unnamed: WorkerConfig, scene: Scene, ask: Any, tmp_path: Path
+):
+    known = ask(unnamed)
+    assert known["model"]["name"] == "tiny-any"
+    assert f"travel times: {regions.TOLD} (content {hash_of(regions.EARTH)})" in " ".join(known["solution"]["notes"])
+    strange = tmp_path / "strange.xml"
+    regions.elsewhere(inventory()).write(str(strange), format="STATIONXML")
+    assert "travel times: halfspace (" in str(ask(with_profile(unnamed, inventory=str(strange)))["solution"]["notes"])
+    named = ask(with_profile(unnamed, earth_model="iasp91"))
+    assert "travel times: iasp91 (" in str(named["solution"]["notes"])
+
+
+def test_a_job_that_brings_its_inventory_has_the_earth_of_those_stations(
+    unnamed: WorkerConfig, scene: Scene, ask: Any, tmp_path: Path
+):
+    strange = tmp_path / "strange.xml"
+    regions.elsewhere(inventory()).write(str(strange), format="STATIONXML")
+    shop = Workshop(unnamed, Stock(unnamed))
+    for where, told in ((strange, "halfspace"), (scene.inventory, regions.TOLD), (strange, "halfspace")):
+        answer = ask(unnamed, shop, id=str(where), options={"inventory": str(where)})
+        assert f"travel times: {told} (" in str(answer["solution"]["notes"])
+
+
+def test_a_job_that_names_the_networks_own_model_has_no_other_earth(unnamed: WorkerConfig, ask: Any):
+    answer = ask(unnamed, options={"model": regions.NAME})
+    assert answer["status"] == "accepted", answer["detail"]
+    assert "travel times" not in str(answer["solution"]["notes"])
+
+
+def test_a_profiles_corrections_go_with_the_earth_that_the_stations_decide(
+    unnamed: WorkerConfig, ask: Any, tmp_path: Path
+):
+    def corrections(held: str) -> str:
+        station = StationDelay("XX.A2", PhaseDelay(0.5, 9), PhaseDelay(0.5, 9))
+        path = tmp_path / f"{held}.json"
+        write_corrections(path, StationCorrections("some name", held, (station,)))
+        return str(path)
+
+    fitting = ask(with_profile(unnamed, corrections=corrections(hash_of(regions.EARTH))))
+    assert "corrections of 1 stations" in str(fitting["solution"]["notes"])
+    refused = ask(with_profile(unnamed, corrections=corrections("0" * 12)))
+    assert refused["status"] == "refused"
+    assert f"here it is {regions.TOLD!r}" in refused["detail"]
+
+
+def test_the_bundle_holds_the_earth_that_was_chosen_and_gives_the_answer_again(
+    unnamed: WorkerConfig, ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    path = Path(ask(unnamed, keep_bundle=True)["bundle"])
+    until(path.exists)
+    bundle = read_bundle(path)
+    assert bundle.earth_model == {**regions.EARTH, "name": regions.TOLD}
+    model = Stock(unnamed).model("")
+    # Whichever models are bundled when it is replayed
+    monkeypatch.setattr("seiscomp_dlloc.models.FOLDER", tmp_path)
+    assert differences(bundle.answer, replay(bundle, model).solution) == ()

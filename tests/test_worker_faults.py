@@ -9,7 +9,7 @@ from pathlib import Path
 
 import obspy
 import pytest
-from workers import DEMO, EVENTS, PATIENCE_S, SHORT_S, Answers, RunningWorker, alive, job, mute_server, until
+from workers import DEMO, EVENTS, MODEL, PATIENCE_S, SHORT_S, Answers, RunningWorker, alive, job, mute_server, until
 
 from seiscomp_dlloc.errors import WorkerTimeout, WorkerUnavailable
 from seiscomp_dlloc.worker.client import Client
@@ -179,7 +179,7 @@ def test_a_profile_that_cannot_be_used_is_named_and_its_jobs_are_refused(tmp_pat
         assert "bad.onnx" in profile["problem"]
         refused, _ = running.locate("refused")
         assert (refused["status"], refused["reason"]) == ("refused", "model")
-        assert running.locate("named", options={"model": "oklahoma-fcn-slim"})[0]["status"] == "accepted"
+        assert running.locate("named", options={"model": MODEL})[0]["status"] == "accepted"
         done = running.run("status")
         assert done.returncode == 1
         assert "bad.onnx" in done.stdout

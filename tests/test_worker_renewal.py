@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workers import DEMO, EVENTS, PATIENCE_S, REPOSITORY, SHORT_S, RunningWorker, alive, job, until
+from workers import DEMO, EVENTS, MODEL, PATIENCE_S, REPOSITORY, SHORT_S, RunningWorker, alive, job, until
 
 from seiscomp_dlloc import locext
 from seiscomp_dlloc.errors import WorkerUnavailable
@@ -40,7 +40,7 @@ class Site:
         fixed = (
             f"worker.socket = {self.socket}", f"worker.logFile = {self.folder / 'w.log'}",
             f"locator.logFile = {self.folder / 'locext.log'}", f"profile.default.waveforms = {self.waveforms}",
-            f"profile.default.inventory = {DEMO / 'stations.xml'}", *lines,
+            f"profile.default.inventory = {DEMO / 'stations.xml'}", f"profile.default.model = {MODEL}", *lines,
         )  # fmt: skip
         self.config.write_text("\n".join(fixed) + "\n", "utf-8")
 

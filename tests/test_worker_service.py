@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from workers import DEMO, EVENTS, PATIENCE_S, SHORT_S, Answers, RunningWorker, job, mute_server, until
+from workers import DEMO, EVENTS, MODEL, PATIENCE_S, SHORT_S, Answers, RunningWorker, job, mute_server, until
 
 from seiscomp_dlloc.bundle import BundleStore, differences, read_bundle, replay
 from seiscomp_dlloc.errors import ProtocolError, SettingError, WorkerUnavailable
@@ -22,7 +22,7 @@ from seiscomp_dlloc.formats.plain import as_json
 from seiscomp_dlloc.formats.triggers import read_triggers
 from seiscomp_dlloc.locate import Locator, required_window
 from seiscomp_dlloc.model import load
-from seiscomp_dlloc.models import DEFAULT, resolve
+from seiscomp_dlloc.models import resolve
 from seiscomp_dlloc.waveforms import open_source
 from seiscomp_dlloc.worker.client import Client
 from seiscomp_dlloc.worker.launch import WorkerLauncher, worker_environment
@@ -59,7 +59,7 @@ def read_messages(connection: socket.socket) -> list:
 def test_a_job_gets_the_hypocentre_that_the_locator_gives_without_a_worker(worker):
     header, blobs = worker.locate("same", number=2, reply="event")
     [trigger] = [t for t in read_triggers(EVENTS).triggers if t.origin_id.endswith("theoretical-2")]
-    model, inventory = load(resolve(DEFAULT), "cpu", threads=1), read_inventory(DEMO / "stations.xml")
+    model, inventory = load(resolve(MODEL), "cpu", threads=1), read_inventory(DEMO / "stations.xml")
     start, end = required_window(trigger, model.passport)
     stream = open_source(worker.waveforms).get_waveforms(["*.*.*.*"], start, end).stream
     wanted = as_json(Locator(model, inventory).locate(trigger, stream))
@@ -130,7 +130,7 @@ def test_a_bundle_of_the_answer_is_kept_and_gives_it_again(worker):
     assert path.is_relative_to(worker.folder)
     until(path.exists)
     bundle = read_bundle(path)
-    model = load(resolve(DEFAULT), "cpu", threads=1)
+    model = load(resolve(MODEL), "cpu", threads=1)
     assert differences(bundle.answer, replay(bundle, model).solution) == ()
     assert bundle.answer["latitude"] == header["solution"]["latitude"]
     store = BundleStore(path.parent, 1)
@@ -356,7 +356,7 @@ def test_the_status_tells_what_an_operator_asks(worker):
     assert status["profiles"] == [{"name": "default", "problem": None}]
     done = worker.run("status")
     assert done.returncode == 0, done.stderr
-    assert "oklahoma-fcn-slim" in done.stdout
+    assert MODEL in done.stdout
     assert json.loads(worker.run("status", "--json").stdout)["pid"] == status["pid"]
 
 

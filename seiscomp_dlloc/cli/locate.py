@@ -130,7 +130,8 @@ def add_inputs(parser: argparse.ArgumentParser, model_help: str, events: bool = 
         type=nonempty,
         metavar="NAME|FILE|FOLDER",
         help="earth of a model for any network: a TauP model (iasp91, ak135), a file, CSV, .tvel or .nd, or a folder "
-        "of NonLinLoc's 3-D time grids (default: the model's own)",
+        "of NonLinLoc's 3-D time grids (default: that of the bundled model that knows the stations, else the model's "
+        "own)",
     )
     return inputs
 
@@ -151,7 +152,7 @@ def add_place_options(inputs: "argparse._ArgumentGroup") -> None:
 def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = add_command(subparsers, "locate", "locate triggered events from waveforms", DESCRIPTION, EPILOG)
-    inputs = add_inputs(parser, "bundled model or .onnx file (default: the bundled model that suits the inventory)")
+    inputs = add_inputs(parser, "bundled model or .onnx file (default: anynet, for any network)")
     add_place_options(inputs)
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", type=nonempty, metavar="FILE", help="write the located events to FILE")

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from .. import __version__
+from ..defaults import default_earth
 from ..errors import EventError, EventFileError, SettingError
 from ..formats.atomic import check_writable, write_atomically
 from ..formats.corrections import read_corrections
@@ -24,7 +25,6 @@ from ..formats.scml import VERSIONS, write_scml
 from ..formats.triggers import TriggerFile, read_triggers
 from ..locate import Job, Located, Locator, required_window
 from ..model import Model, load
-from ..models import ANY
 from ..network import inventory_stations, stations_to_fetch
 from ..records import Hypocenter, Solution, Trigger
 from ..solution import Options
@@ -86,10 +86,18 @@ def check_depth(depth_km: float | None, model: Model) -> None:
 
 
 def make_locator(
-    model: Model, inventory: "Inventory", options: Options, earth_model: str | None, corrections: Path | None
+    model: Model,
+    inventory: "Inventory",
+    options: Options,
+    earth_model: str | None,
+    corrections: Path | None,
+    usual: dict[str, Any] | None = None,
 ) -> Locator:
-    """The locator, with the earth model and the corrections of these names read. Raises InputErrors."""
-    earth = None if earth_model is None else read_earth(earth_model)
+    """The locator, with the earth model and the corrections of these names read. Raises InputErrors.
+
+    ``usual``: the earth model where none is named (:func:`~seiscomp_dlloc.defaults.default_earth`).
+    """
+    earth = usual if earth_model is None else read_earth(earth_model)
     return Locator(model, inventory, options, earth, None if corrections is None else read_corrections(corrections))
 
 
@@ -115,16 +123,18 @@ class Run:
             reasons = "; ".join(problem.message for problem in self.triggers.problems[:_MOST_WARNINGS])
             raise EventFileError(f"no event can be located: {reasons}")
         self.inventory: Inventory = read_inventory(settings.inventory)
-        times = [trigger.time for trigger in self.triggers.triggers]
-        # An earth or corrections of one's own are for a model of any network
-        own = settings.earth_model is not None or settings.corrections is not None
-        wanted = settings.model or (ANY if own else None)
-        path = choose_model(wanted, self.inventory, (min(times), max(times)))
+        every = [trigger.time for trigger in self.triggers.triggers]
+        times = min(every), max(every)
+        path = choose_model(settings.model, self.inventory, times)
         self.model: Model = load(path, settings.provider, settings.require_gpu, settings.threads)
         check_depth(settings.fixed_depth_km, self.model)
         self.source: WaveformSource = open_source(settings.waveforms)
         options = Options(fixed_depth_km=settings.fixed_depth_km, batch_size=settings.batch)
-        self.locator = make_locator(self.model, self.inventory, options, settings.earth_model, settings.corrections)
+        named = settings.earth_model is not None
+        usual = None if named else default_earth(self.model.passport, self.inventory, times)
+        self.locator = make_locator(
+            self.model, self.inventory, options, settings.earth_model, settings.corrections, usual
+        )
 
     def _check_targets(self) -> None:
         """What cannot be written is said before the work, not after it."""

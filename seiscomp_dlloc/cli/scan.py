@@ -92,15 +92,16 @@ def register(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from ..errors import SettingError
-    from .scanning import Inputs, Scan, Settings, model_of, with_threads
+    from .scanning import Inputs, Scan, Settings, model_and_earth, with_threads
 
     if not arguments.start < arguments.end:
         raise SettingError("--end: must be after --start")
     inventory = Path(arguments.inventory)
+    model, usual_earth = model_and_earth(arguments.model, inventory, arguments.start, arguments.end)
     inputs = Inputs(
         waveforms=arguments.waveforms,
         inventory=inventory,
-        model=model_of(arguments.model, inventory, arguments.start, arguments.end),
+        model=model,
         earth_model=arguments.earth_model,
         corrections=Path(arguments.corrections) if arguments.corrections else None,
         fixed_depth_km=arguments.fixed_depth,
@@ -109,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         require_gpu=arguments.require_gpu,
         threads=arguments.threads or 0,
         batch=arguments.batch,
+        usual_earth=usual_earth,
     )
     settings = Settings(
         with_threads(inputs, arguments.workers, arguments.scheduler),

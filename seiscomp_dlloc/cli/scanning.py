@@ -4,7 +4,7 @@ import hashlib
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 from .. import __version__
+from ..defaults import default_earth
 from ..errors import InventoryError
 from ..formats.inventory import read_inventory
 from ..formats.plain import iso_time
 from ..model import load, read_passport
-from ..models import ANY
 from ..records import Solution
 from ..scan.chunks import Chunk, chunks_of
 from ..scan.folder import ScanFolder
@@ -24,6 +24,7 @@ from ..scan.searching import ChunkResult, Searcher, check_model
 from ..scan.spread import each
 from ..scan.unique import named, unique
 from ..solution import Options
+from ..traveltimes import hash_of, name_of
 from ..waveforms import open_source
 from . import EXIT_EVENTS, EXIT_OK
 from .choose import choose_model
@@ -32,7 +33,10 @@ from .run import check_depth, make_locator, warn
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a searcher is made of: names that mean the same to every worker. ``threads`` 0: onnxruntime's choice."""
+    """What a searcher is made of: names that mean the same to every worker. ``threads`` 0: onnxruntime's choice.
+
+    ``usual_earth``: the earth model where ``earth_model`` names none; None for the model's own.
+    """
 
     waveforms: str
     inventory: Path
@@ -45,6 +49,7 @@ class Inputs:
     require_gpu: bool = False
     threads: int = 0
     batch: int = 16
+    usual_earth: dict[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def open_searcher(inputs: Inputs) -> Searcher:
     check_depth(inputs.fixed_depth_km, model)
     source = open_source(inputs.waveforms)
     options = Options(fixed_depth_km=inputs.fixed_depth_km, batch_size=inputs.batch, trigger_only=True)
-    locator = make_locator(model, inventory, options, inputs.earth_model, inputs.corrections)
+    locator = make_locator(model, inventory, options, inputs.earth_model, inputs.corrections, inputs.usual_earth)
     warn([f"{inputs.waveforms}: {item.seed_id}: {item.reason}" for item in source.problems])
     return Searcher(locator, inventory, source, inputs.abstained)
 
@@ -79,11 +84,18 @@ def search(inputs: Inputs, chunk: Chunk) -> ChunkResult:
     return open_searcher(inputs).search(chunk)
 
 
-def model_of(wanted: str | None, inventory: Path, start: float, end: float) -> Path:
-    """The model's file. Raises InputErrors: no such model, one that cannot find events, too few stations."""
-    path = choose_model(wanted or ANY, read_inventory(inventory), (start, 0.5 * (start + end), end))
-    check_model(read_passport(path))
-    return path
+def model_and_earth(
+    wanted: str | None, inventory: Path, start: float, end: float
+) -> tuple[Path, dict[str, Any] | None]:
+    """The model's file, and the earth model where none is named (None for the model's own).
+
+    Raises InputErrors: no such model, one that cannot find events, too few stations.
+    """
+    stations, times = read_inventory(inventory), (start, 0.5 * (start + end), end)
+    path = choose_model(wanted, stations, times)
+    passport = read_passport(path)
+    check_model(passport)
+    return path, default_earth(passport, stations, times)
 
 
 class Scan:
@@ -109,7 +121,7 @@ class Scan:
             "--end": iso_time(self.settings.end),
             "--chunk": self.settings.chunk_s / 60.0,
             "--model": _digest(inputs.model),
-            "--earth-model": _named_or_digest(inputs.earth_model),
+            "--earth-model": _earth(inputs),
             "--corrections": None if inputs.corrections is None else _digest(inputs.corrections),
             "--fixed-depth": inputs.fixed_depth_km,
             "--abstained": inputs.abstained,
@@ -164,9 +176,12 @@ def _digest(path: Path) -> str:
         raise InventoryError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _named_or_digest(name: str | None) -> str | None:
-    """A file by what it holds, anything else by its name."""
-    return _digest(Path(name)) if name is not None and Path(name).is_file() else name
+def _earth(inputs: Inputs) -> str | None:
+    """A file by what it holds, anything else by its name; None for the model's own earth."""
+    if inputs.earth_model is not None:
+        return _digest(Path(inputs.earth_model)) if Path(inputs.earth_model).is_file() else inputs.earth_model
+    usual = inputs.usual_earth
+    return None if usual is None else f"{name_of(usual)} (content {hash_of(usual)})"
 
 
 def with_threads(inputs: Inputs, workers: int, scheduler: str | None) -> Inputs:

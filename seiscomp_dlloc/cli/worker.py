@@ -55,7 +55,12 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--config", type=nonempty, metavar="FILE", help="settings file in place of SeisComP's")
     parser.add_argument("--json", action="store_true", help="status as one JSON object")
     server = parser.add_argument_group("start and run")
-    server.add_argument("--model", type=nonempty, metavar="NAME|FILE", help="model of jobs that name no profile")
+    server.add_argument(
+        "--model",
+        type=nonempty,
+        metavar="NAME|FILE",
+        help="model of jobs that name no profile (default: its own, else anynet)",
+    )
     server.add_argument("--waveforms", type=nonempty, metavar="WHERE", help="their waveforms, as of 'dlloc locate'")
     server.add_argument("--inventory", type=nonempty, metavar="FILE", help="their inventory")
     server.add_argument("--jobs", type=count, metavar="N", help="jobs that are located at once")

@@ -9,6 +9,7 @@ from pathlib import Path
 from obspy import Inventory
 
 from .. import models
+from ..defaults import default_earth
 from ..errors import DllocError, InstallError
 from ..formats.corrections import read_corrections
 from ..formats.gridfolders import read_earth
@@ -38,21 +39,30 @@ def check_profile(profile: Profile, settings: Settings, host_works: bool, runs: 
         return
     if runs:
         yield _golden(subject, path, settings)
-    if profile.earth_model or profile.corrections:
-        yield _earth(profile, path)
-    if not host_works and not profile.inventory:
+    seen: tuple[Inventory, str] | None = None
+    problem = ""
+    looked = host_works or bool(profile.inventory)
+    if looked:
+        try:
+            seen = inventory_of(profile, settings)
+        except DllocError as error:
+            problem = str(error)
+    # Without its name the earth of a model for any network goes with the stations
+    wanted = profile.earth_model or (profile.corrections if passport.fixed_network else seen)
+    if wanted:
+        yield _earth(profile, path, seen[0] if seen else Inventory(), when)
+    if not looked:
         yield Finding(WARNING, subject, "inventory and waveforms are not looked at: the host's Python comes first")
         return
-    try:
-        inventory, where = inventory_of(profile, settings)
-    except DllocError as error:
+    if seen is None:
         yield Finding(
             FAULT,
             subject,
-            f"no inventory: {error}",
+            f"no inventory: {problem}",
             f"import one into SeisComP, start scmaster and its database, or set profile.{profile.name}.inventory",
         )
         return
+    inventory, where = seen
     report = network_report(passport, inventory, when)
     lines = report.lines()
     level = OK if report.enough else FAULT
@@ -64,8 +74,11 @@ def check_profile(profile: Profile, settings: Settings, host_works: bool, runs: 
         yield _waveforms(profile, settings, [station.id for station in inventory_stations(inventory, when)], when)
 
 
-def _earth(profile: Profile, path: Path) -> Finding:
-    """Whether the earth model and corrections can be read and go with each other and with the model."""
+def _earth(profile: Profile, path: Path, inventory: Inventory, when: float) -> Finding:
+    """Whether the earth model and corrections can be read and go with each other and with the model.
+
+    Where no earth model is named, that which goes with the stations of ``inventory`` at ``when`` (POSIX s).
+    """
     subject, prefix = f"profile {profile.name}", f"profile.{profile.name}"
     mend = f"set {prefix}.earthModel to a model of TauP, a file or a folder of time grids, or take it out"
     try:
@@ -73,12 +86,15 @@ def _earth(profile: Profile, path: Path) -> Finding:
         mend = f"make the file with 'dlloc corrections', or take {prefix}.corrections out"
         corrections = read_corrections(profile.corrections) if profile.corrections else None
         mend = f"see {prefix}.model, {prefix}.earthModel and {prefix}.corrections"
+        model = load(path, "cpu", threads=1)
+        if earth is None:
+            earth = default_earth(model.passport, inventory, (when,))
         # That they go together the locator knows
-        locator = Locator(load(path, "cpu", threads=1), Inventory(), None, earth, corrections)
+        locator = Locator(model, Inventory(), None, earth, corrections)
     except DllocError as error:
         return Finding(FAULT, subject, str(error), mend)
     told = "no corrections" if corrections is None else f"corrections of {len(corrections.stations)} stations"
-    return Finding(OK, subject, f"earth model {name_of(locator.earth_model)}, {told}")
+    return Finding(OK, subject, f"earth model: {name_of(locator.earth_model)}, {told}")
 
 
 def _waveforms(profile: Profile, settings: Settings, stations: list[str], when: float) -> Finding:

@@ -10,11 +10,10 @@ from ..errors import ModelError
 
 FOLDER = Path(__file__).parent
 
-DEFAULT = "oklahoma-fcn-slim"
-"""Used where more than one bundled model suits the network."""
+DEFAULT = "anynet"
+"""Used wherever no model is named; it is for any network."""
 
-ANY = "anynet"
-"""The bundled model for any network: used where no other suits."""
+ANY = DEFAULT
 
 
 def bundled() -> dict[str, Path]:

@@ -12,8 +12,9 @@ from .chain import Pace
 from .plan import OutputPlan, Plan, ProfilePlan
 from .rules import Own, Region, Trigger
 
-LONGEST_WINDOW_S = 180.0
-"""From an origin to the end of the data that a model wants of it: windows of 100 s and travel times of a region."""
+LONGEST_WINDOW_S = 240.0
+"""From an origin to the end of the data that a model wants of it: windows of 144 s after the first break, half a minute
+for magnitudes, travel times of a region."""
 
 
 def make_plan(settings: Settings, hello: Dict[str, Any], once: bool = False) -> Plan:

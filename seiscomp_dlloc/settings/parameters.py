@@ -64,7 +64,7 @@ PARAMETERS: Tuple[Parameter, ...] = (
         "profile.$name.model",
         "string",
         "",
-        "Bundled model or .onnx file (@DATADIR@/dlloc/NAME.onnx). Not given: the bundled one that suits the inventory.",
+        "Bundled model or .onnx file (@DATADIR@/dlloc/NAME.onnx). Not given: anynet, which is for any network.",
     ),
     Parameter(
         "profile.$name.waveforms",
@@ -84,7 +84,8 @@ PARAMETERS: Tuple[Parameter, ...] = (
         "string",
         "",
         "Earth of a model for any network: a model of TauP (iasp91, ak135), a file, CSV, .tvel or .nd, or a folder of "
-        "NonLinLoc's 3-D time grids. Not given: the model's own.",
+        "NonLinLoc's 3-D time grids. Not given: that of the bundled model of one network that knows the inventory's "
+        "stations, else the model's own.",
     ),
     Parameter(
         "profile.$name.corrections",

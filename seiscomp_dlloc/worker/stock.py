@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from obspy import Inventory
 from .. import models
 from ..arrivals.corrections import StationCorrections
 from ..arrivals.gridearth import GridEarth
+from ..defaults import default_earth
 from ..errors import DllocError, InventoryError, SettingError
 from ..formats.corrections import read_corrections
 from ..formats.gridfolders import read_earth, signature
@@ -128,10 +129,10 @@ class Stock:
         self.host.keep_warm()
         for profile in self._config.profiles:
             try:
-                model, earth = self.model(profile.model), self._earth_of(profile)
+                model, earth = self.model(profile.model), self._named_earth(profile)
                 if profile.inventory or is_recordstream(profile.waveforms) or self._config.recordstream:
                     inventory, key = self._inventory_of(profile.inventory, None, profile.waveforms)
-                    self._locator(model, inventory, key, earth)
+                    self._locator(model, inventory, key, _completed(earth, model, inventory, time.time()))
                     self._follow(profile, model, inventory, key)
                 if profile.waveforms:
                     self.source(profile.waveforms)
@@ -167,7 +168,8 @@ class Stock:
     def tools(self, request: JobRequest) -> Tools:
         """What ``request`` needs. Raises InputErrors naming what is missing or wrong.
 
-        A profile's earth model and corrections go with any model but one that the job names and that has its own.
+        A profile's earth model and corrections go with any model but one that the job names and that has its own. A
+        profile without an earth model has the default one of the stations at the origin's time.
         """
         profile = self._profile(request.profile)
         model = self.model(request.model or profile.model)
@@ -175,7 +177,8 @@ class Stock:
         wanted = request.waveforms or profile.waveforms
         inventory, key = self._inventory_of(where, request.inventory_blob, wanted)
         own = request.model is not None and model.passport.fixed_network
-        earth = Earth() if own else self._earth_of(profile)
+        named = Earth() if own else self._named_earth(profile)
+        earth = _completed(named, model, inventory, request.trigger.time)
         locator = self._locator(model, inventory, key, earth)
         if not (request.model or request.inventory or request.inventory_blob or request.waveforms):
             self._follow(profile, model, inventory, key)
@@ -190,7 +193,7 @@ class Stock:
         return Tools(profile, model, locator, inventory, opened, earth)
 
     def model(self, name: str) -> Model:
-        """The model of that name or path, the bundled default where ''; loaded again when its file changes."""
+        """The model of that name or path, the default one where ''; loaded again when its file changes."""
         path = models.resolve(name or models.DEFAULT)
         config = self._config
         return self._models.get(
@@ -258,8 +261,8 @@ class Stock:
         self.host.follow(profile.name, profile.waveforms, key, [station.id for station in stations])
         self._followed[profile.name] = key, model.sha256
 
-    def _earth_of(self, profile: ProfileConfig) -> Earth:
-        """The profile's earth model and corrections; read again when their files change."""
+    def _named_earth(self, profile: ProfileConfig) -> Earth:
+        """The earth model and corrections that the profile names; read again when their files change."""
         where, corrections = profile.earth_model, profile.corrections
         return Earth(
             self._earths.get((where, *signature(where)), lambda: read_earth(where)) if where else None,
@@ -273,6 +276,13 @@ class Stock:
             (model.sha256, id(model), key, earth.key),
             lambda: Locator(model, inventory, Options(batch_size=1), earth.model, earth.corrections),
         )
+
+
+def _completed(earth: Earth, model: Model, inventory: Inventory, when: float) -> Earth:
+    """What was named, with the default earth model of the stations at ``when`` (POSIX s) where none was."""
+    if earth.model is not None:
+        return earth
+    return replace(earth, model=default_earth(model.passport, inventory, (when,)))
 
 
 def _read(source: str | bytes) -> Inventory:

@@ -275,6 +275,7 @@ def test_a_worker_locates_with_the_host_as_it_does_with_files(
         tmp_path,
         command,
         "profiles = host, files",
+        *(f"profile.{name}.model = oklahoma-fcn-slim" for name in ("host", "files")),
         "profile.host.waveforms = recordstream",
         f"profile.files.waveforms = sds://{archive}",
         f"profile.files.inventory = {data.folder / 'stations.xml'}",
@@ -423,6 +424,7 @@ def test_a_job_that_waits_is_done_soon_after_its_last_record(
         tmp_path,
         command,
         "profiles = live",
+        "profile.live.model = oklahoma-fcn-slim",
         f"profile.live.waveforms = recordstream:{server.url}",
         f"profile.live.inventory = {data.folder / 'stations.xml'}",
     )

@@ -35,6 +35,8 @@ def chain(host: ScratchRoot, shared_data: Path, tmp_path: Path) -> Iterator[Scra
     host.write_config(
         "dlloc",
         "profiles = oklahoma",
+        # The recordings hold the windows that it wants
+        "profile.oklahoma.model = oklahoma-fcn-slim",
         f"profile.oklahoma.waveforms = sds://{tmp_path / 'sds'}",
         f"profile.oklahoma.inventory = {data.folder / 'stations.xml'}",
         f"worker.python = {python}",

@@ -23,7 +23,8 @@ def worker_config(host: ScratchRoot, tmp_path: Path, shared_data: Path):
     """Settings of a worker on the recorded events, and screloc told of the locator."""
     config = tmp_path / "dlloc.cfg"
     config.write_text(
-        f"profiles = oklahoma\nprofile.oklahoma.waveforms = sds://{tmp_path / 'sds'}\n"
+        f"profiles = oklahoma\nprofile.oklahoma.model = oklahoma-fcn-slim\n"
+        f"profile.oklahoma.waveforms = sds://{tmp_path / 'sds'}\n"
         f"profile.oklahoma.inventory = {shared_data / 'oklahoma' / 'stations.xml'}\n"
         f"worker.socket = {tmp_path / 'w.sock'}\nworker.logFile = {tmp_path / 'worker.log'}\n"
         f"locator.logFile = {tmp_path / 'locext.log'}\nlocator.deadline = 60\n"
@@ -69,7 +70,7 @@ def test_screloc_finds_the_hypocentres_of_dlloc_locate(host, worker_config, shar
     located = subprocess.run(
         [sys.executable, "-m", "seiscomp_dlloc", "locate", "--events", tmp_path / "events.scml",
          "--waveforms", f"sds://{tmp_path / 'sds'}", "--inventory", stations, "-o", tmp_path / "located.scml",
-         "--format", "scml", "--json"],
+         "--model", "oklahoma-fcn-slim", "--format", "scml", "--json"],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, timeout=600,
     )  # fmt: skip
     assert located.returncode in (0, 1), located.stderr.decode()
