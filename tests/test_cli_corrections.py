@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tinymodels
-from scene import Scene, make_scene
+from scene import Scene, make_scene, quakeml
 
 from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.cli.main import main
@@ -58,6 +58,12 @@ def test_what_each_station_is_late_by_is_learned_for_the_earth_model_that_was_gi
         assert station.station_id in said.out
         # The seismograms are of the very half-space, wavelets peak within a tenth of a second
         assert abs(station.p.delay_s) < 0.3
+
+
+def test_one_event_is_told_as_one(scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "one.xml").write_text(quakeml([0]))
+    assert main(learning(scene, tmp_path / "learned.json", events=tmp_path / "one.xml")) == 0
+    assert capsys.readouterr().err.startswith("1 event used; ")
 
 
 def test_from_hypocentres_that_are_known_the_delays_are_those_of_their_paths(scene: Scene, tmp_path: Path):

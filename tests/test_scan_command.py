@@ -14,6 +14,7 @@ from seiscomp_dlloc.cli import scanning
 from seiscomp_dlloc.cli.main import main
 from seiscomp_dlloc.errors import WaveformReadError
 from seiscomp_dlloc.formats.origins import read_origins
+from seiscomp_dlloc.scan.searching import ChunkResult
 from seiscomp_dlloc.waveforms.files import FileSource
 
 # The third lies just before the border of two chunks; nothing happens after the last
@@ -117,6 +118,19 @@ def test_a_scan_that_was_stopped_goes_on_and_ends_with_the_same_catalogue(
     assert (tmp_path / "scan" / "catalogue.csv").read_bytes() == (whole / "catalogue.csv").read_bytes()
     first, second = (read_origins(folder / "catalogue.xml").origins for folder in (tmp_path / "scan", whole))
     assert [origin.public_id for origin in first] == [origin.public_id for origin in second]
+
+
+def test_one_of_each_is_told_as_one(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert scan(options, tmp_path / "scan", end=60.0) == 0
+    assert capsys.readouterr().err.startswith("1 event in 0.02 hours; ")
+    monkeypatch.setattr(scanning, "search", lambda _, chunk: ChunkResult(chunk, 1, 1, 1.0, 1))
+    assert scan(options, tmp_path / "one", end=60.0) == 0
+    assert "data of 100 % of the time of 1 station; 1 candidate (" in capsys.readouterr().err
+    monkeypatch.setattr(scanning, "search", lambda _, chunk: ChunkResult(chunk, problem="asleep", lasting=False))
+    assert scan(options, tmp_path / "none", end=60.0) == 1
+    assert "1 of 1 chunk without (" in capsys.readouterr().err
 
 
 def test_waveforms_are_fetched_chunk_by_chunk(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

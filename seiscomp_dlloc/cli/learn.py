@@ -13,6 +13,7 @@ from ..errors import SettingError
 from ..models import ANY
 from ..network import inventory_stations
 from ..records import Onset, Solution, Station, Trigger
+from ..wording import counted
 from .run import Run, Settings
 
 FARTHEST_S = 1.0
@@ -92,7 +93,7 @@ class LearningRun:
         by place takes away of that.
         """
         spread = ", ".join(f"{value:.3f}" for value in self._spread)
-        text = f"{self._used} events used; median absolute residual by round: {spread} s"
+        text = f"{counted(self._used, 'event')} used; median absolute residual by round: {spread} s"
         if corrections.sources is None:
             return text
         return (

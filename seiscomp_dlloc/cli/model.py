@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import ModelError
+from ..wording import counted
 from . import EXIT_EVENTS, EXIT_OK
 from .commands import add_command
 from .locate import count, nonempty
@@ -83,7 +84,7 @@ def _network(passport: "Passport") -> str:
     if not passport.fixed_network:
         return "any network"
     networks = sorted({station.network for station in passport.stations})
-    return f"{len(passport.stations)} stations of {', '.join(networks)}"
+    return f"{counted(len(passport.stations), 'station')} of {', '.join(networks)}"
 
 
 def _span(low_high: tuple[float, float], unit: str) -> str:
@@ -99,7 +100,7 @@ def describe(passport: "Passport", path: Path) -> str:
         ("file", str(path)),
         ("about", passport.raw.get("description", "")),
         ("content SHA-256", passport.content_sha256),
-        ("network", f"{_network(passport)}, at least {passport.min_stations} stations"),
+        ("network", f"{_network(passport)}, at least {counted(passport.min_stations, 'station')}"),
         ("region", f"latitude {_span(region.latitude, 'deg')}, longitude {_span(region.longitude, 'deg')}"),
         ("depth", _span(region.depth_km, "km below sea level")),
         ("magnitude", _span(region.magnitude, "") if region.magnitude else "not stated"),

@@ -25,6 +25,7 @@ from ..scan.spread import each
 from ..scan.unique import named, unique
 from ..solution import Options
 from ..waveforms import open_source
+from ..wording import counted
 from . import EXIT_EVENTS, EXIT_OK
 from .choose import choose_model
 from .run import check_depth, make_locator, warn
@@ -144,15 +145,15 @@ class Scan:
         for result in done:
             reasons.update(result.reasons or {})
         hours = sum(one.chunk.end - one.chunk.start for one in done) / 3600.0
-        parts = [f"{sum(event.accepted for event in self.events)} events in {hours:.2f} hours"]
+        parts = [f"{counted(sum(event.accepted for event in self.events), 'event')} in {hours:.2f} hours"]
         if done:
             most = max(one.listed for one in done)
             share = sum(one.coverage for one in done) / len(done)
-            parts.append(f"data of {100.0 * share:.0f} % of the time of {most} stations")
-        parts.append(f"{sum(one.candidates for one in done)} candidates")
+            parts.append(f"data of {100.0 * share:.0f} % of the time of {counted(most, 'station')}")
+        parts.append(counted(sum(one.candidates for one in done), "candidate"))
         parts += [f"{number} {reason}" for reason, number in reasons.most_common()]
         if lost:
-            parts.append(f"{len(lost)} of {len(results)} chunks without")
+            parts.append(f"{len(lost)} of {counted(len(results), 'chunk')} without")
         pace = f", {seconds / (searched_s / 3600.0):.0f} s per hour of data" if searched_s else ""
         print(f"{'; '.join(parts)} ({seconds:.1f} s{pace})", file=sys.stderr)
 
