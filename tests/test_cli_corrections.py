@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tinymodels
-from scene import Scene, make_scene, quakeml
+from scene import Scene, inventory, make_scene, quakeml
 
 from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.cli.main import main
@@ -78,6 +78,20 @@ def test_from_hypocentres_that_are_known_the_delays_are_those_of_their_paths(sce
         name: max(s.p.delay_s for s in c.stations) - min(s.p.delay_s for s in c.stations) for name, c in learned.items()
     }
     assert spread["known"] != pytest.approx(spread["own"], abs=0.01)
+
+
+def test_network_codes_of_waveforms_and_inventory_that_differ_are_both_named(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = inventory()
+    other.networks[0].code = "7B"
+    other.write(str(tmp_path / "7b.xml"), format="STATIONXML")
+    assert main(scene.arguments("--json", inventory=tmp_path / "7b.xml")) == 1
+    event = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert event["reason"] == "no waveforms"
+    assert event["detail"].endswith(
+        "the waveforms are of XX.A0, the inventory has 7B.A0, and 3 more alike: give both the same network code"
+    )
 
 
 def test_places_that_the_onsets_contradict_are_not_learned_from(

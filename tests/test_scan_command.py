@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from continuous import FRAME, START, Quake, waveforms, write
+from continuous import FRAME, START, Quake, inventory, waveforms, write
 from obspy import UTCDateTime
 
 from seiscomp_dlloc.cli import scanning
@@ -157,6 +157,16 @@ def test_chunks_without_data_are_told_and_the_others_searched(
     assert error.count("dlloc: warning: 2026-03-01T00:") == 4
     assert "no waveforms" in error
     assert len(rows(tmp_path / "scan")) == len(QUAKES)
+
+
+def test_network_codes_of_waveforms_and_inventory_that_differ_are_both_named(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = inventory()
+    other.networks[0].code = "7B"
+    other.write(str(tmp_path / "7b.xml"), format="STATIONXML")
+    assert scan(options, tmp_path / "scan", "--inventory", str(tmp_path / "7b.xml")) == 1
+    assert "the waveforms are of XX.C0, the inventory has 7B.C0, and 8 more alike" in capsys.readouterr().err
 
 
 def test_a_chunk_whose_waveforms_could_not_be_read_is_tried_again(

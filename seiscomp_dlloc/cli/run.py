@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from .. import __version__
-from ..errors import EventError, EventFileError, SettingError
+from ..errors import EventError, EventFileError, NoWaveforms, SettingError
 from ..formats.atomic import check_writable, write_atomically
 from ..formats.corrections import read_corrections
 from ..formats.document import Labels
@@ -25,7 +25,7 @@ from ..formats.triggers import TriggerFile, read_triggers
 from ..locate import Job, Located, Locator, required_window
 from ..model import Model, load
 from ..models import ANY
-from ..network import inventory_stations, stations_to_fetch
+from ..network import inventory_stations, nothing_recorded, stations_to_fetch
 from ..records import Hypocenter, Solution, Trigger
 from ..solution import Options
 from ..waveforms import WaveformSource, open_source
@@ -190,6 +190,9 @@ class Run:
             acquired = self.source.get_waveforms((f"{station.id}.*.*" for station in stations), start, end)
         except EventError as error:
             return Job(trigger, error=error)
+        if not acquired.stream and not self.model.passport.fixed_network:
+            absent = NoWaveforms(nothing_recorded(stations, self.source.stations(start, end)))
+            return Job(trigger, error=absent, dropped=acquired.dropped)
         return Job(trigger, acquired.stream, dropped=acquired.dropped)
 
     def _draw(self, located: Located, folder: Path) -> None:
