@@ -2,7 +2,9 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ from seiscomp_dlloc.cli import scanning
 from seiscomp_dlloc.cli.main import main
 from seiscomp_dlloc.errors import WaveformReadError
 from seiscomp_dlloc.formats.origins import read_origins
+from seiscomp_dlloc.locate import Locator
+from seiscomp_dlloc.records import Abstention
+from seiscomp_dlloc.scan import spread
 from seiscomp_dlloc.scan.searching import ChunkResult
 from seiscomp_dlloc.waveforms.files import FileSource
 
@@ -69,7 +74,7 @@ def test_each_event_is_found_once_at_its_time_and_place_and_nothing_else_is(whol
         x, y = FRAME.to_local(float(row["latitude"]), float(row["longitude"]))
         assert float(np.hypot(x - quake.x, y - quake.y)) < 1.0
         assert UTCDateTime(row["time"]).timestamp - START == pytest.approx(quake.time, abs=0.3)
-        assert row["status"] == "accepted"
+        assert (row["status"], row["reason"]) == ("accepted", "")
         assert int(row["stations"]) >= 7
         assert row["magnitude_type"] in ("ML", "")
 
@@ -169,6 +174,24 @@ def test_network_codes_of_waveforms_and_inventory_that_differ_are_both_named(
     assert "the waveforms are of XX.C0, the inventory has 7B.C0, and 8 more alike" in capsys.readouterr().err
 
 
+def test_what_is_not_stood_by_is_written_on_request_with_its_reason_where_it_has_a_place(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def doubted(self, jobs):
+        for located in locate(self, jobs):
+            known = located.solution.accepted
+            answer = replace(located.solution, abstention=Abstention("low peak", "0.1")) if known else located.solution
+            yield replace(located, solution=answer)
+
+    locate = Locator.run
+    monkeypatch.setattr(Locator, "run", doubted)
+    assert scan(options, tmp_path / "asked", "--abstained", end=60.0) == 0
+    assert [(row["status"], row["reason"]) for row in rows(tmp_path / "asked")] == [("abstained", "low peak")]
+    assert "; 3 candidates; 2 low peak; 1 no event in the window (" in capsys.readouterr().err
+    assert scan(options, tmp_path / "not", end=60.0) == 0
+    assert rows(tmp_path / "not") == []
+
+
 def test_a_chunk_whose_waveforms_could_not_be_read_is_tried_again(
     options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -212,6 +235,33 @@ def test_what_cannot_be_is_refused_with_what_to_do(
     assert status == 2
     assert message in capsys.readouterr().err
     assert (whole / "catalogue.xml").read_bytes() == before
+
+
+@pytest.mark.parametrize("address", [None, "tcp://127.0.0.1:1", "nonsense://x:1", "tcp://127.0.0.1:99999", "nowhere:x"])
+def test_a_scheduler_that_is_refused_leaves_nothing_behind(
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    address: str | None,
+):
+    if address is None:
+        monkeypatch.setitem(sys.modules, "distributed", None)
+    else:
+        pytest.importorskip("distributed")
+    monkeypatch.setattr(spread, "_CONNECT_S", 0.5)
+    assert scan(options, tmp_path / "new" / "scan", "--scheduler", address or "tcp://127.0.0.1:8786") == 2
+    assert "dlloc: --scheduler" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_search(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(scanning, "search", None)
+    (tmp_path / "file").touch()
+    assert scan(options, tmp_path / "file" / "scan") == 2
+    assert "cannot be" in capsys.readouterr().err
 
 
 def test_a_model_of_one_network_is_refused_where_its_stations_are_there(
