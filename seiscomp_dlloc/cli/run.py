@@ -32,7 +32,7 @@ from ..waveforms import WaveformSource, open_source
 from . import EXIT_EVENTS, EXIT_OK
 from .choose import choose_model
 from .output import Table, as_json, status, summary
-from .stdio import printable, say
+from .stdio import printable, say, silence
 
 if TYPE_CHECKING:
     from obspy import Inventory
@@ -147,14 +147,14 @@ class Run:
         self._warn()
         table = Table([trigger.public_id for trigger in self.triggers.triggers])
         if not self.settings.as_json:
-            say(table.header())
+            self._print(table.header())
         with self._bar() as bar:
             for located in self.locator.run(self.jobs()):
                 solution = located.solution
                 self.solutions.append(solution)
                 text = json.dumps(as_json(solution)) if self.settings.as_json else table.row(solution)
                 with tqdm.external_write_mode(file=sys.stdout):
-                    say(text)
+                    self._print(text)
                 if self.settings.plot is not None:
                     self._draw(located, self.settings.plot)
                 bar.update()
@@ -163,6 +163,15 @@ class Run:
         states = [status(solution) for solution in self.solutions] + ["failed"] * self._lost
         print(summary(states, time.monotonic() - began), file=sys.stderr)
         return EXIT_OK if all(state == "accepted" for state in states) else EXIT_EVENTS
+
+    def _print(self, text: str) -> None:
+        """Print a line; where its reader has gone and there are files to write, the run goes on in silence."""
+        try:
+            say(text)
+        except BrokenPipeError:
+            if self.settings.output is None and self.settings.plot is None:
+                raise
+            silence()
 
     def _warn(self) -> None:
         """Say what is wrong with the inputs although the run goes on."""
