@@ -94,6 +94,26 @@ def test_network_codes_of_waveforms_and_inventory_that_differ_are_both_named(
     )
 
 
+def test_further_rounds_replace_delays_from_known_hypocentres_and_the_help_says_so(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    slow = tmp_path / "slow.csv"
+    slow.write_text("depth_km,vp_km_s,vs_km_s\n0,5.7,3.3\n")
+    found = []
+    for rounds in ("1", "2"):
+        target = tmp_path / rounds
+        assert main(learning(scene, target, "--earth-model", str(slow), "--located", "--rounds", rounds)) == 0
+        found.append({s.station_id: s.s.delay_s for s in read_corrections(target).stations if s.s is not None})
+    # Residuals that a round's own corrections had been taken from would be added a second time
+    assert found[1] == pytest.approx(found[0], abs=0.02)
+    assert max(map(abs, found[0].values())) > 0.1
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["corrections", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "With --located the residuals of every round are those from the catalogue's hypocentres" in said
+
+
 def test_places_that_the_onsets_contradict_are_not_learned_from(
     scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
