@@ -1,6 +1,7 @@
 """``dlloc model``: what a model is, and whether it computes here what it computed where it was made."""
 
 import argparse
+import hashlib
 import json
 import time
 from datetime import UTC, datetime
@@ -92,14 +93,17 @@ def _span(low_high: tuple[float, float], unit: str) -> str:
 
 
 def describe(passport: "Passport", path: Path) -> str:
-    """The passport for a reader: one fact per line."""
+    """The passport for a reader: one fact per line. Raises ModelError where the file cannot be read."""
+    from ..model import read_bytes
+
     pre, region, calibration = passport.preprocessing, passport.region, passport.calibration
     filtering = "data come filtered" if pre.prefiltered else f"{pre.corners} corners, warm-up {pre.warmup_s:g} s"
     rows: list[tuple[str, str]] = [
         ("model", f"{passport.name} {passport.version}"),
         ("file", str(path)),
         ("about", passport.raw.get("description", "")),
-        ("content SHA-256", passport.content_sha256),
+        ("file SHA-256", f"{hashlib.sha256(read_bytes(path)).hexdigest()} (model.sha256 of answers)"),
+        ("content SHA-256", f"{passport.content_sha256} (graph and weights, without the passport)"),
         ("network", f"{_network(passport)}, at least {counted(passport.min_stations, 'station')}"),
         ("region", f"latitude {_span(region.latitude, 'deg')}, longitude {_span(region.longitude, 'deg')}"),
         ("depth", _span(region.depth_km, "km below sea level")),
