@@ -9,17 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from continuous import FRAME, START, Quake, inventory, waveforms, write
+from continuous import EARTH, FRAME, START, Quake, inventory, waveforms, write
 from obspy import UTCDateTime
 
+from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.cli import scanning
 from seiscomp_dlloc.cli.main import main
 from seiscomp_dlloc.errors import WaveformReadError
+from seiscomp_dlloc.formats.corrections import corrections_json
+from seiscomp_dlloc.formats.earthmodels import read_earth_model
 from seiscomp_dlloc.formats.origins import read_origins
 from seiscomp_dlloc.locate import Locator
 from seiscomp_dlloc.records import Abstention
 from seiscomp_dlloc.scan import spread
 from seiscomp_dlloc.scan.searching import ChunkResult
+from seiscomp_dlloc.traveltimes import hash_of
 from seiscomp_dlloc.waveforms.files import FileSource
 
 # The third lies just before the border of two chunks; nothing happens after the last
@@ -253,6 +257,24 @@ def test_a_scheduler_that_is_refused_leaves_nothing_behind(
     assert scan(options, tmp_path / "new" / "scan", "--scheduler", address or "tcp://127.0.0.1:8786") == 2
     assert "dlloc: --scheduler" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["--earth-model", "--corrections"])
+def test_a_scan_goes_on_with_files_that_hold_the_same_and_refuses_others(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+):
+    monkeypatch.setattr(scanning, "search", lambda _, chunk: ChunkResult(chunk, 1, 1, 1.0))
+    path = tmp_path / "file"
+    path.write_text(EARTH)
+    held = hash_of(read_earth_model(path))
+    stations = tuple(StationDelay(f"XX.C{i}", PhaseDelay(0.125, 9)) for i in (1, 3))
+    delays = corrections_json(StationCorrections("mine", held, stations)).decode()
+    same = (EARTH, f"# of mine\n{EARTH}") if what == "--earth-model" else (delays, json.dumps(json.loads(delays)))
+    for text, status in ((same[0], 0), (same[1], 0), (same[0].replace("6.0", "6.1").replace("0.125", "0.25"), 2)):
+        scanning.open_searcher.cache_clear()
+        path.write_text(text)
+        assert scan(options, tmp_path / "scan", what, str(path), end=60.0) == status
+    assert f"holds a scan with {what} " in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_the_search(

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import InventoryError
+from ..formats.corrections import corrections_json, read_corrections
+from ..formats.gridfolders import read_earth_document
 from ..formats.inventory import read_inventory
 from ..formats.plain import iso_time
 from ..model import load, read_passport
@@ -24,6 +26,7 @@ from ..scan.searching import ChunkResult, Searcher, check_model
 from ..scan.spread import each
 from ..scan.unique import named, unique
 from ..solution import Options
+from ..traveltimes import hash_of
 from ..waveforms import open_source
 from ..wording import counted
 from . import EXIT_EVENTS, EXIT_OK
@@ -94,13 +97,19 @@ class Scan:
         self.settings = settings
         self.events: tuple[Solution, ...] = ()
         self.chunks = chunks_of(settings.start, settings.end, settings.chunk_s)
+        earth: dict[str, Any] | None = None
         if settings.scheduler is None and settings.workers <= 1:
             # What is wrong with the inputs is said before a folder is made
-            open_searcher(settings.inputs)
-        self.folder = ScanFolder(settings.output, self._identity())
+            earth = open_searcher(settings.inputs).locator.earth_model
+        elif settings.inputs.earth_model is not None:
+            earth = read_earth_document(settings.inputs.earth_model)
+        self.folder = ScanFolder(settings.output, self._identity(earth))
 
-    def _identity(self) -> dict[str, Any]:
-        """All that the catalogue depends on, by the names of the options."""
+    def _identity(self, earth: dict[str, Any] | None) -> dict[str, Any]:
+        """All that the catalogue depends on, by the names of the options: files by what they hold.
+
+        ``earth``: the document of the earth model, needed where one is named.
+        """
         inputs = self.settings.inputs
         return {
             "version": __version__,
@@ -110,8 +119,8 @@ class Scan:
             "--end": iso_time(self.settings.end),
             "--chunk": self.settings.chunk_s / 60.0,
             "--model": _digest(inputs.model),
-            "--earth-model": _named_or_digest(inputs.earth_model),
-            "--corrections": None if inputs.corrections is None else _digest(inputs.corrections),
+            "--earth-model": None if inputs.earth_model is None or earth is None else f"content {hash_of(earth)}",
+            "--corrections": None if inputs.corrections is None else _corrections(inputs.corrections),
             "--fixed-depth": inputs.fixed_depth_km,
             "--abstained": inputs.abstained,
         }
@@ -165,9 +174,9 @@ def _digest(path: Path) -> str:
         raise InventoryError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _named_or_digest(name: str | None) -> str | None:
-    """A file by what it holds, anything else by its name."""
-    return _digest(Path(name)) if name is not None and Path(name).is_file() else name
+def _corrections(path: Path) -> str:
+    """Corrections by what they are, however the file writes them. Raises ModelError."""
+    return f"sha256:{hashlib.sha256(corrections_json(read_corrections(path), str(path))).hexdigest()}"
 
 
 def with_threads(inputs: Inputs, workers: int, scheduler: str | None) -> Inputs:
