@@ -22,7 +22,7 @@ from .errors import EventError, NoEventFound, NoWaveforms, SettingError
 from .firstbreak import LTA_S, PEAK_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
 from .migration.gridded import GridMigrator
 from .migration.locating import Migrator, aperture_km, near_s
-from .network import inventory_stations, match_network
+from .network import inventory_stations, match_network, nothing_recorded
 from .passport import Passport
 from .preprocess import condition
 from .records import (
@@ -354,12 +354,16 @@ class Locator:
             _require(trust.station_mismatch(int(usable.sum()), passport.min_stations, len(case.stations), missing))
             strangers = {station.id for station, there in zip(case.stations, usable, strict=True) if not there}
             stream = [t for t in stream if f"{t.stats.network}.{t.stats.station}" not in strangers]
+            if not len(stream):
+                raise NoWaveforms(
+                    "no waveforms of any of the model's stations for this event: look at the source's span"
+                )
         else:
             recorded = {f"{trace.stats.network}.{trace.stats.station}" for trace in stream}
             case.stations, missing = tuple(station for station in case.listed if station.id in recorded), ()
             strangers = set()
-        if not len(stream) or not case.stations:
-            raise NoWaveforms("no waveforms of any of the model's stations for this event: look at the source's span")
+            if not case.stations:
+                raise NoWaveforms(nothing_recorded(case.listed, recorded))
         if self._migrates and self._grids is None:
             case.notes = (self._earth_told,)
         if self._grids is not None:

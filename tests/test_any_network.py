@@ -185,6 +185,18 @@ def test_too_few_stations_is_said(jobs, inventory):
     assert solution.abstention.reason == "too few stations"
 
 
+def test_waveforms_of_another_network_code_are_named_beside_the_inventorys(jobs, inventory):
+    trigger, stream = jobs[0]
+    renamed = stream.copy()
+    for trace in renamed:
+        trace.stats.network = "7B"
+    locator = Locator(load(models.resolve("migration"), "cpu", threads=1), inventory, None, EARTH)
+    solution = locator.locate(trigger, renamed)
+    assert solution.abstention.reason == "no waveforms"
+    assert "the waveforms are of 7B.S00, the inventory has XX.S00" in solution.abstention.detail
+    assert "look at the source's span" in locator.locate(trigger, obspy.Stream()).abstention.detail
+
+
 def test_a_fixed_depth_is_kept_and_said(jobs, inventory):
     trigger, stream = jobs[0]
     options = Options(magnitude=False, fixed_depth_km=5.0)

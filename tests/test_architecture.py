@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "seiscomp_dlloc"
 TRAINING = REPOSITORY / "training" / "dlloc_training"
 
-CONTRACTS = {"errors", "units", "geometry", "records", "passport"}
+CONTRACTS = {"errors", "units", "wording", "geometry", "records", "passport"}
 PREPROCESSING = {
     "traces", "channels", "quality", "orientation", "gain", "merging", "resampling", "preprocess", "firstbreak"
 }  # fmt: skip
@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "errors": set(),
     "units": set(),
+    "wording": set(),
     "geometry": {"errors", "units"},
     "records": {"errors", "units", "geometry"},
     "passport": CONTRACTS,

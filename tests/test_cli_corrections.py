@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tinymodels
-from scene import Scene, make_scene
+from scene import Scene, inventory, make_scene, quakeml
 
 from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.cli.main import main
@@ -60,6 +60,12 @@ def test_what_each_station_is_late_by_is_learned_for_the_earth_model_that_was_gi
         assert abs(station.p.delay_s) < 0.3
 
 
+def test_one_event_is_told_as_one(scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "one.xml").write_text(quakeml([0]))
+    assert main(learning(scene, tmp_path / "learned.json", events=tmp_path / "one.xml")) == 0
+    assert capsys.readouterr().err.startswith("1 event used; ")
+
+
 def test_from_hypocentres_that_are_known_the_delays_are_those_of_their_paths(scene: Scene, tmp_path: Path):
     slow = tmp_path / "slow.csv"
     slow.write_text("depth_km,vp_km_s,vs_km_s\n0,5.7,3.3\n")
@@ -72,6 +78,40 @@ def test_from_hypocentres_that_are_known_the_delays_are_those_of_their_paths(sce
         name: max(s.p.delay_s for s in c.stations) - min(s.p.delay_s for s in c.stations) for name, c in learned.items()
     }
     assert spread["known"] != pytest.approx(spread["own"], abs=0.01)
+
+
+def test_network_codes_of_waveforms_and_inventory_that_differ_are_both_named(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = inventory()
+    other.networks[0].code = "7B"
+    other.write(str(tmp_path / "7b.xml"), format="STATIONXML")
+    assert main(scene.arguments("--json", inventory=tmp_path / "7b.xml")) == 1
+    event = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert event["reason"] == "no waveforms"
+    assert event["detail"].endswith(
+        "the waveforms are of XX.A0, the inventory has 7B.A0, and 3 more alike: give both the same network code"
+    )
+
+
+def test_further_rounds_replace_delays_from_known_hypocentres_and_the_help_says_so(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    slow = tmp_path / "slow.csv"
+    slow.write_text("depth_km,vp_km_s,vs_km_s\n0,5.7,3.3\n")
+    found = []
+    for rounds in ("1", "2"):
+        target = tmp_path / rounds
+        assert main(learning(scene, target, "--earth-model", str(slow), "--located", "--rounds", rounds)) == 0
+        found.append({s.station_id: s.s.delay_s for s in read_corrections(target).stations if s.s is not None})
+    # Residuals that a round's own corrections had been taken from would be added a second time
+    assert found[1] == pytest.approx(found[0], abs=0.02)
+    assert max(map(abs, found[0].values())) > 0.1
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["corrections", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "With --located the residuals of every round are those from the catalogue's hypocentres" in said
 
 
 def test_places_that_the_onsets_contradict_are_not_learned_from(

@@ -68,6 +68,26 @@ def test_closed_streams_leave_no_traceback(pristine: Scene, redirection: str, st
     assert clean(done)
 
 
+@needs_posix
+@pytest.mark.parametrize("more", [("--format", "scml"), ("--progress", "--plot", "{folder}/pictures")])
+def test_a_reader_that_goes_early_costs_no_file(pristine: Scene, tmp_path: Path, more: tuple[str, ...]):
+    target = tmp_path / "out.xml"
+    done = shell(pristine, "| true", "-o", str(target), *(text.format(folder=tmp_path) for text in more))
+    assert done.returncode == 0
+    assert "3 events: 3 accepted" in done.stderr
+    assert clean(done)
+    assert target.read_text().count("smi:test/event/") >= 3
+    assert len(list(tmp_path.glob("pictures/*.png"))) == (3 if "--plot" in more else 0)
+
+
+@needs_posix
+def test_a_reader_that_goes_early_ends_a_run_that_writes_no_file(pristine: Scene):
+    done = shell(pristine, "| true")
+    assert done.returncode == 2
+    assert "accepted" not in done.stderr
+    assert clean(done)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_a_full_disk_behind_stdout_is_said(pristine: Scene, more: tuple[str, ...]):

@@ -40,6 +40,17 @@ def test_show_finds_a_model_by_name_and_by_file(bundle: Path, capsys: pytest.Cap
         assert "11 x 9 x 5 nodes" in out
 
 
+def test_show_tells_the_hash_of_the_file_that_answers_name_from_that_of_the_content(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+):
+    model = model_module.load(bundle / "tiny.onnx", "cpu")
+    assert main(["model", "show", "tiny"]) == 0
+    shown = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert model.sha256 != model.passport.content_sha256
+    assert f"{model.sha256} (model.sha256 of answers)" in shown["file SHA-256"]
+    assert f"{model.passport.content_sha256} (graph and weights" in shown["content SHA-256"]
+
+
 def test_show_as_json_is_the_passport(bundle: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["model", "show", "tiny", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == model_module.read_passport(bundle / "tiny.onnx").raw

@@ -17,8 +17,9 @@ from seiscomp_dlloc.arrivals.gridearth import GridEarth
 from seiscomp_dlloc.arrivals.grids import GridNodes, TimeGrid
 from seiscomp_dlloc.arrivals.radial import RadialArrivals
 from seiscomp_dlloc.bundle import differences, read_bundle, replay, write_bundle
+from seiscomp_dlloc.cli import scanning
 from seiscomp_dlloc.cli.main import main
-from seiscomp_dlloc.errors import BundleError, ModelError
+from seiscomp_dlloc.errors import BundleError, ModelError, SettingError
 from seiscomp_dlloc.formats.corrections import read_corrections
 from seiscomp_dlloc.formats.earthmodels import read_earth_model
 from seiscomp_dlloc.formats.gridfolders import read_earth, read_grid_earth, signature
@@ -26,6 +27,7 @@ from seiscomp_dlloc.formats.triggers import read_triggers
 from seiscomp_dlloc.geometry import distance_azimuth
 from seiscomp_dlloc.locate import Job, Locator
 from seiscomp_dlloc.model import load
+from seiscomp_dlloc.scan.folder import ScanFolder
 from seiscomp_dlloc.solution import Options
 from seiscomp_dlloc.traveltimes import from_passport, hash_of
 from seiscomp_dlloc.worker.config import ProfileConfig, WorkerConfig
@@ -229,6 +231,26 @@ def test_the_hash_tells_grids_of_another_earth_and_forgets_where_they_are(grids:
     shutil.copy(grids / buffer.name, buffer)
     (copied / "dlloc.json").write_text('{"beside": "iasp91"}')
     assert hash_of(read_grid_earth(copied).document) != first
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_scan_goes_on_with_the_same_grids_wherever_they_lie_and_refuses_others(
+    scene: Scene, grids: Path, tmp_path: Path, workers: int
+):
+    def begun(earth: Path) -> ScanFolder:
+        scanning.open_searcher.cache_clear()
+        inputs = scanning.Inputs(str(scene.waveforms), scene.inventory, scene.model, str(earth), provider="cpu")
+        return scanning.Scan(scanning.Settings(inputs, 0.0, 60.0, tmp_path / "scan", workers=workers)).folder
+
+    here = only(grids, tmp_path / "here", "A0", "A1", "A2")
+    begun(here).finish(())
+    moved = Path(shutil.copytree(here, tmp_path / "moved"))
+    begun(moved)
+    buffer = here / "layer.S.A2.time.buf"
+    (1.02 * np.fromfile(buffer, np.float32)).tofile(buffer)
+    before, now = (hash_of(read_grid_earth(folder).document) for folder in (moved, here))
+    with pytest.raises(SettingError, match=f"--earth-model content {before}, here it is content {now}"):
+        begun(here)
 
 
 def test_beyond_a_grid_the_mean_slowness_goes_on():

@@ -24,6 +24,7 @@ from seiscomp_dlloc.network import (
     match_network,
     match_stations,
     network_report,
+    nothing_recorded,
     stations_to_fetch,
 )
 from seiscomp_dlloc.passport import from_dict
@@ -279,3 +280,19 @@ def test_locating_fetches_a_renamed_station_by_its_new_code(tmp_path, capsys):
     row = json.loads(capsys.readouterr().out)
     assert "XX.NEW" in row["used_stations"]
     assert np.isfinite(row["latitude"])
+
+
+@pytest.mark.parametrize(
+    ("listed", "recorded", "said"),
+    [
+        ((), ("XX.A",), "the inventory has no station at that time: look at the start and end dates of its stations"),
+        ((A,), (), "no waveforms of the 1 station of the inventory at that time (XX.A): look at the source's span, and "
+                   "whether its waveforms have the network codes of the inventory"),
+        ((A, B), ("XX.A", "XX.B"), "(XX.A, XX.B): look at the source's span"),
+        ((A, B), ("YY.B", "YY.Q"), "the network codes differ: the waveforms are of YY.B, the inventory has XX.B: give"),
+        ((A, B, C), ("YY.A", "YY.B", "ZZ.A"), "are of YY.A, the inventory has XX.A, and 1 more alike: give both"),
+        ((A, B), ("QQ.1", "QQ.2", "QQ.3", "QQ.4"), "; there are some of QQ.1, QQ.2, QQ.3 and 1 more: give"),
+    ],
+)  # fmt: skip
+def test_without_waveforms_it_is_said_what_there_is_instead(listed, recorded, said):
+    assert said in nothing_recorded(listed, recorded)

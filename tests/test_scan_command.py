@@ -2,18 +2,28 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from continuous import FRAME, START, Quake, waveforms, write
+from continuous import EARTH, FRAME, START, Quake, inventory, waveforms, write
 from obspy import UTCDateTime
 
+from seiscomp_dlloc.arrivals.corrections import PhaseDelay, StationCorrections, StationDelay
 from seiscomp_dlloc.cli import scanning
 from seiscomp_dlloc.cli.main import main
 from seiscomp_dlloc.errors import WaveformReadError
+from seiscomp_dlloc.formats.corrections import corrections_json
+from seiscomp_dlloc.formats.earthmodels import read_earth_model
 from seiscomp_dlloc.formats.origins import read_origins
+from seiscomp_dlloc.locate import Locator
+from seiscomp_dlloc.records import Abstention
+from seiscomp_dlloc.scan import spread
+from seiscomp_dlloc.scan.searching import ChunkResult
+from seiscomp_dlloc.traveltimes import hash_of
 from seiscomp_dlloc.waveforms.files import FileSource
 
 # The third lies just before the border of two chunks; nothing happens after the last
@@ -68,7 +78,7 @@ def test_each_event_is_found_once_at_its_time_and_place_and_nothing_else_is(whol
         x, y = FRAME.to_local(float(row["latitude"]), float(row["longitude"]))
         assert float(np.hypot(x - quake.x, y - quake.y)) < 1.0
         assert UTCDateTime(row["time"]).timestamp - START == pytest.approx(quake.time, abs=0.3)
-        assert row["status"] == "accepted"
+        assert (row["status"], row["reason"]) == ("accepted", "")
         assert int(row["stations"]) >= 7
         assert row["magnitude_type"] in ("ML", "")
 
@@ -119,6 +129,19 @@ def test_a_scan_that_was_stopped_goes_on_and_ends_with_the_same_catalogue(
     assert [origin.public_id for origin in first] == [origin.public_id for origin in second]
 
 
+def test_one_of_each_is_told_as_one(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert scan(options, tmp_path / "scan", end=60.0) == 0
+    assert capsys.readouterr().err.startswith("1 event in 0.02 hours; ")
+    monkeypatch.setattr(scanning, "search", lambda _, chunk: ChunkResult(chunk, 1, 1, 1.0, 1))
+    assert scan(options, tmp_path / "one", end=60.0) == 0
+    assert "data of 100 % of the time of 1 station; 1 candidate (" in capsys.readouterr().err
+    monkeypatch.setattr(scanning, "search", lambda _, chunk: ChunkResult(chunk, problem="asleep", lasting=False))
+    assert scan(options, tmp_path / "none", end=60.0) == 1
+    assert "1 of 1 chunk without (" in capsys.readouterr().err
+
+
 def test_waveforms_are_fetched_chunk_by_chunk(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     spans, fetch = [], FileSource.get_waveforms
 
@@ -143,6 +166,34 @@ def test_chunks_without_data_are_told_and_the_others_searched(
     assert error.count("dlloc: warning: 2026-03-01T00:") == 4
     assert "no waveforms" in error
     assert len(rows(tmp_path / "scan")) == len(QUAKES)
+
+
+def test_network_codes_of_waveforms_and_inventory_that_differ_are_both_named(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = inventory()
+    other.networks[0].code = "7B"
+    other.write(str(tmp_path / "7b.xml"), format="STATIONXML")
+    assert scan(options, tmp_path / "scan", "--inventory", str(tmp_path / "7b.xml")) == 1
+    assert "the waveforms are of XX.C0, the inventory has 7B.C0, and 8 more alike" in capsys.readouterr().err
+
+
+def test_what_is_not_stood_by_is_written_on_request_with_its_reason_where_it_has_a_place(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def doubted(self, jobs):
+        for located in locate(self, jobs):
+            known = located.solution.accepted
+            answer = replace(located.solution, abstention=Abstention("low peak", "0.1")) if known else located.solution
+            yield replace(located, solution=answer)
+
+    locate = Locator.run
+    monkeypatch.setattr(Locator, "run", doubted)
+    assert scan(options, tmp_path / "asked", "--abstained", end=60.0) == 0
+    assert [(row["status"], row["reason"]) for row in rows(tmp_path / "asked")] == [("abstained", "low peak")]
+    assert "; 3 candidates; 2 low peak; 1 no event in the window (" in capsys.readouterr().err
+    assert scan(options, tmp_path / "not", end=60.0) == 0
+    assert rows(tmp_path / "not") == []
 
 
 def test_a_chunk_whose_waveforms_could_not_be_read_is_tried_again(
@@ -188,6 +239,51 @@ def test_what_cannot_be_is_refused_with_what_to_do(
     assert status == 2
     assert message in capsys.readouterr().err
     assert (whole / "catalogue.xml").read_bytes() == before
+
+
+@pytest.mark.parametrize("address", [None, "tcp://127.0.0.1:1", "nonsense://x:1", "tcp://127.0.0.1:99999", "nowhere:x"])
+def test_a_scheduler_that_is_refused_leaves_nothing_behind(
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    address: str | None,
+):
+    if address is None:
+        monkeypatch.setitem(sys.modules, "distributed", None)
+    else:
+        pytest.importorskip("distributed")
+    monkeypatch.setattr(spread, "_CONNECT_S", 0.5)
+    assert scan(options, tmp_path / "new" / "scan", "--scheduler", address or "tcp://127.0.0.1:8786") == 2
+    assert "dlloc: --scheduler" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["--earth-model", "--corrections"])
+def test_a_scan_goes_on_with_files_that_hold_the_same_and_refuses_others(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+):
+    monkeypatch.setattr(scanning, "search", lambda _, chunk: ChunkResult(chunk, 1, 1, 1.0))
+    path = tmp_path / "file"
+    path.write_text(EARTH)
+    held = hash_of(read_earth_model(path))
+    stations = tuple(StationDelay(f"XX.C{i}", PhaseDelay(0.125, 9)) for i in (1, 3))
+    delays = corrections_json(StationCorrections("mine", held, stations)).decode()
+    same = (EARTH, f"# of mine\n{EARTH}") if what == "--earth-model" else (delays, json.dumps(json.loads(delays)))
+    for text, status in ((same[0], 0), (same[1], 0), (same[0].replace("6.0", "6.1").replace("0.125", "0.25"), 2)):
+        scanning.open_searcher.cache_clear()
+        path.write_text(text)
+        assert scan(options, tmp_path / "scan", what, str(path), end=60.0) == status
+    assert f"holds a scan with {what} " in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_search(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(scanning, "search", None)
+    (tmp_path / "file").touch()
+    assert scan(options, tmp_path / "file" / "scan") == 2
+    assert "cannot be" in capsys.readouterr().err
 
 
 def test_a_model_of_one_network_is_refused_where_its_stations_are_there(

@@ -47,6 +47,15 @@ def test_what_is_written_is_read_back(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["corrections.json"]
 
 
+@pytest.mark.parametrize(("number", "said"), [(1, "1 station"), (2, "2 stations")])
+def test_what_they_are_is_told_in_the_right_number(number, said):
+    assert StationCorrections("volcano", HASH, CORRECTIONS.stations[:number]).told == said
+    place = np.full(number, 64.0)
+    terms = SourceTerms(7.0, 0.5, place, place, place, ("XX.A",), np.zeros((number, 1, 2)))
+    told = StationCorrections("volcano", HASH, CORRECTIONS.stations[:number], terms).told
+    assert told == f"{said}, by place over 7 km from {said.replace('station', 'event')}"
+
+
 def test_stations_are_sorted(tmp_path):
     path, turned = tmp_path / "a.json", tmp_path / "b.json"
     write_corrections(path, CORRECTIONS)
@@ -146,7 +155,7 @@ def test_what_differs_by_place_is_read_back(tmp_path):
     assert read.sources.length_km == 7.0
     assert read.left_share == 0.5
     np.testing.assert_array_equal(read.sources.residual_s, [[[0.1, -0.2]], [[np.nan, 0.3]]])
-    assert "1 stations, by place over 7 km from 2 events" in read.told
+    assert "1 station, by place over 7 km from 2 events" in read.told
     write_corrections(again, read)
     assert json.loads(again.read_text()) == json.loads(path.read_text())
 

@@ -68,6 +68,14 @@ def test_channels_are_chosen_by_pattern(wanted: list[str], expected: list[str], 
     assert ids(fetch(open_source(path), wanted=wanted)) == expected
 
 
+def test_a_folder_tells_which_stations_its_files_hold_about_a_time(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(packed(trace("YY.S02..HHZ"), trace("XX.S01.00.HHZ"), trace("XX.S01.00.HHN")))
+    (tmp_path / "b").write_bytes(packed(trace("ZZ.S03..HHZ", start=T0 + 90000.0)))
+    source = open_source(tmp_path)
+    assert source.stations(T0, T0 + 5) == ("XX.S01", "YY.S02")
+    assert source.stations(T0 - 90000.0, T0 - 80000.0) == ()
+
+
 def test_arguments_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.mseed"
     path.write_bytes(packed(trace()))

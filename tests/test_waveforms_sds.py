@@ -36,6 +36,15 @@ def test_an_sds_archive_is_read_across_midnight_and_new_year(tmp_path: Path) -> 
     assert np.all(np.diff(part.data) == 1)
 
 
+def test_an_archive_tells_which_stations_it_has_in_a_year(tmp_path: Path) -> None:
+    for name, day in (("YY.S02..HHZ", UTCDateTime(2020, 3, 1)), ("XX.S01..HHZ", UTCDateTime(2020, 9, 1))):
+        sds(tmp_path, trace(name), day)
+    sds(tmp_path, trace("XX.S03..HHZ"), UTCDateTime(2021, 3, 1))
+    source = open_source(f"sds://{tmp_path}")
+    assert source.stations(UTCDateTime(2020, 5, 1).timestamp, UTCDateTime(2020, 5, 2).timestamp) == ("XX.S01", "YY.S02")
+    assert source.stations(UTCDateTime(2019, 5, 1).timestamp, UTCDateTime(2019, 5, 2).timestamp) == ()
+
+
 def test_a_record_that_runs_over_midnight_is_found_in_the_file_of_the_day_before(tmp_path: Path) -> None:
     midnight = UTCDateTime(2020, 1, 2).timestamp
     sds(tmp_path, trace(start=midnight - 60, npts=12000))

@@ -11,6 +11,7 @@ from ..errors import ModelError
 from ..geometry import LocalFrame
 from ..records import Station
 from ..traveltimes import PHASES, FloatArray
+from ..wording import counted
 from .base import ArrivalTimes, LocalArrivals, TimeArray
 from .sourceterms import LocalTerms, SourceTerms
 
@@ -68,10 +69,11 @@ class StationCorrections:
     @property
     def told(self) -> str:
         """What they are, for a reader: ``30 stations, by place over 7 km from 250 events``."""
-        stations = f"{len(self.stations)} stations"
+        stations = counted(len(self.stations), "station")
         if self.sources is None:
             return stations
-        return f"{stations}, by place over {self.sources.length_km:g} km from {len(self.sources.latitude)} events"
+        events = counted(len(self.sources.latitude), "event")
+        return f"{stations}, by place over {self.sources.length_km:g} km from {events}"
 
     @cached_property
     def _by_id(self) -> dict[str, StationDelay]:

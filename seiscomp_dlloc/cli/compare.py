@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..wording import counted
 from .commands import add_command
 from .locate import finite, nonempty
 from .stdio import printable, say
@@ -247,8 +248,8 @@ def _say_table(found: "Comparison", shown: "tuple[Pair, ...]") -> None:
         inside = row.inside[68]
         share = f", {100 * inside[0]:.0f} % of epicentres within 68 %" if math.isfinite(inside[0]) else ""
         say(
-            f"{printable(row.locator)}: {row.count} events, epicentre {p50:.2f} km (median), {p68:.2f} (68 %), "
-            f"{p95:.2f} (95 %){depth}, time {row.time_s[0]:+.2f} +- {row.time_s[1]:.2f} s{share}"
+            f"{printable(row.locator)}: {counted(row.count, 'event')}, epicentre {p50:.2f} km (median), "
+            f"{p68:.2f} (68 %), {p95:.2f} (95 %){depth}, time {row.time_s[0]:+.2f} +- {row.time_s[1]:.2f} s{share}"
         )
         if math.isfinite(row.rms_theirs_s):
             say(f"  residuals of its picks: {row.rms_theirs_s:.2f} s at its location, {row.rms_ours_s:.2f} s at ours")

@@ -15,6 +15,12 @@ these, and so on. Nobody needs to have picked or located them: the triggers say 
 somebody has, and well, --located takes the delays from their hypocentres instead, so that what all locations have in
 common is corrected too, and lets them differ from place to place where that foretells the delays of events that are
 left out in turn (source-specific station terms).
+
+What the rounds do: in each but the first the events are located with the corrections of the round before. Without
+--located the residuals of these locations are added to those corrections, so that every round goes on from the last.
+With --located the residuals of every round are those from the catalogue's hypocentres, without corrections, and each
+round's delays replace the last ones: a further round only lets better locations say which events are accepted and which
+onsets are theirs.
 """
 
 EPILOG = """\
@@ -42,7 +48,12 @@ def register(subparsers: Any) -> None:
     add_inputs(parser, "a model for any network: bundled name or .onnx file (default: anynet)")
     parser.add_argument("-o", "--output", type=nonempty, required=True, metavar="FILE", help="write the corrections")
     parser.add_argument(
-        "--rounds", type=count, default=1, metavar="N", help="how often the events are located (default: 1)"
+        "--rounds",
+        type=count,
+        default=1,
+        metavar="N",
+        help="how often the events are located, from the second time on with what was learned (default: 1); with "
+        "--located that only chooses events and onsets, see above",
     )
     parser.add_argument(
         "--located",
@@ -62,12 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
     from ..formats.corrections import write_corrections
     from .learn import LearningRun
     from .locate import inputs_of
+    from .stdio import say
 
     output = Path(arguments.output)
     check_writable(output)
     learning = LearningRun(inputs_of(arguments))
     corrections = learning.go(arguments.rounds, arguments.located)
     write_corrections(output, corrections)
-    print(learning.table(corrections))
+    say(learning.table(corrections))
     print(learning.summary(corrections), file=sys.stderr)
     return 0

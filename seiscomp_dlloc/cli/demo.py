@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..wording import counted
 from .commands import add_command
 from .locate import add_run_options, nonempty
 
@@ -101,5 +102,5 @@ def run(arguments: argparse.Namespace) -> int:
             f"  {solution.trigger.public_id}: epicentre {float(away):.1f} km, depth "
             f"{found.depth_km - truth.depth_km:+.1f} km (the trigger's epicentre was {float(displaced):.0f} km off)"
         )
-    print(f"\nwritten: {folder / 'located.xml'} and {len(run.pictures)} pictures in {folder}/")
+    print(f"\nwritten: {folder / 'located.xml'} and {counted(len(run.pictures), 'picture')} in {folder}/")
     return status

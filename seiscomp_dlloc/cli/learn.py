@@ -10,9 +10,9 @@ from tqdm import tqdm
 from ..arrivals.corrections import StationCorrections
 from ..arrivals.learning import learn, learn_sources, residuals_of, seen_from
 from ..errors import SettingError
-from ..models import ANY
 from ..network import inventory_stations
 from ..records import Onset, Solution, Station, Trigger
+from ..wording import counted
 from .run import Run, Settings
 
 FARTHEST_S = 1.0
@@ -23,7 +23,7 @@ class LearningRun:
     """Inputs opened and checked; :meth:`go` learns. Raises InputErrors."""
 
     def __init__(self, settings: Settings):
-        self._run = Run(replace(settings, model=settings.model or ANY))
+        self._run = Run(settings)
         passport = self._run.model.passport
         if passport.fixed_network:
             raise SettingError(
@@ -92,7 +92,7 @@ class LearningRun:
         by place takes away of that.
         """
         spread = ", ".join(f"{value:.3f}" for value in self._spread)
-        text = f"{self._used} events used; median absolute residual by round: {spread} s"
+        text = f"{counted(self._used, 'event')} used; median absolute residual by round: {spread} s"
         if corrections.sources is None:
             return text
         return (

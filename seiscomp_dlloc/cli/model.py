@@ -1,6 +1,7 @@
 """``dlloc model``: what a model is, and whether it computes here what it computed where it was made."""
 
 import argparse
+import hashlib
 import json
 import time
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import ModelError
+from ..wording import counted
 from . import EXIT_EVENTS, EXIT_OK
 from .commands import add_command
 from .locate import count, nonempty
@@ -83,7 +85,7 @@ def _network(passport: "Passport") -> str:
     if not passport.fixed_network:
         return "any network"
     networks = sorted({station.network for station in passport.stations})
-    return f"{len(passport.stations)} stations of {', '.join(networks)}"
+    return f"{counted(len(passport.stations), 'station')} of {', '.join(networks)}"
 
 
 def _span(low_high: tuple[float, float], unit: str) -> str:
@@ -91,15 +93,18 @@ def _span(low_high: tuple[float, float], unit: str) -> str:
 
 
 def describe(passport: "Passport", path: Path) -> str:
-    """The passport for a reader: one fact per line."""
+    """The passport for a reader: one fact per line. Raises ModelError where the file cannot be read."""
+    from ..model import read_bytes
+
     pre, region, calibration = passport.preprocessing, passport.region, passport.calibration
     filtering = "data come filtered" if pre.prefiltered else f"{pre.corners} corners, warm-up {pre.warmup_s:g} s"
     rows: list[tuple[str, str]] = [
         ("model", f"{passport.name} {passport.version}"),
         ("file", str(path)),
         ("about", passport.raw.get("description", "")),
-        ("content SHA-256", passport.content_sha256),
-        ("network", f"{_network(passport)}, at least {passport.min_stations} stations"),
+        ("file SHA-256", f"{hashlib.sha256(read_bytes(path)).hexdigest()} (model.sha256 of answers)"),
+        ("content SHA-256", f"{passport.content_sha256} (graph and weights, without the passport)"),
+        ("network", f"{_network(passport)}, at least {counted(passport.min_stations, 'station')}"),
         ("region", f"latitude {_span(region.latitude, 'deg')}, longitude {_span(region.longitude, 'deg')}"),
         ("depth", _span(region.depth_km, "km below sea level")),
         ("magnitude", _span(region.magnitude, "") if region.magnitude else "not stated"),

@@ -4,6 +4,7 @@ import math
 
 from ..formats.plain import as_json, ellipse_km, iso_time, sigma_depth_km, status
 from ..records import Solution
+from ..wording import counted
 from .stdio import printable
 
 __all__ = ["Table", "as_json", "iso_time", "status", "summary"]
@@ -58,5 +59,5 @@ def summary(states: list[str], seconds: float) -> str:
     """``12 events: 10 accepted, 1 abstained, 1 failed (3.2 s, 0.27 s per event)``."""
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("accepted", "abstained", "failed") if s in states)
     total = len(states)
-    word = "event" if total == 1 else "events"
-    return f"{total} {word}: {counts or 'nothing to do'} ({seconds:.1f} s, {seconds / max(total, 1):.2f} s per event)"
+    pace = f"{seconds:.1f} s, {seconds / max(total, 1):.2f} s per event"
+    return f"{counted(total, 'event')}: {counts or 'nothing to do'} ({pace})"

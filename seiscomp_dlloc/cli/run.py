@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..defaults import default_earth
-from ..errors import EventError, EventFileError, SettingError
+from ..errors import EventError, EventFileError, NoWaveforms, SettingError
 from ..formats.atomic import check_writable, write_atomically
 from ..formats.corrections import read_corrections
 from ..formats.document import Labels
@@ -25,14 +25,14 @@ from ..formats.scml import VERSIONS, write_scml
 from ..formats.triggers import TriggerFile, read_triggers
 from ..locate import Job, Located, Locator, required_window
 from ..model import Model, load
-from ..network import inventory_stations, stations_to_fetch
+from ..network import inventory_stations, nothing_recorded, stations_to_fetch
 from ..records import Hypocenter, Solution, Trigger
 from ..solution import Options
 from ..waveforms import WaveformSource, open_source
 from . import EXIT_EVENTS, EXIT_OK
 from .choose import choose_model
 from .output import Table, as_json, status, summary
-from .stdio import printable, say
+from .stdio import printable, say, silence
 
 if TYPE_CHECKING:
     from obspy import Inventory
@@ -157,14 +157,14 @@ class Run:
         self._warn()
         table = Table([trigger.public_id for trigger in self.triggers.triggers])
         if not self.settings.as_json:
-            say(table.header())
+            self._print(table.header())
         with self._bar() as bar:
             for located in self.locator.run(self.jobs()):
                 solution = located.solution
                 self.solutions.append(solution)
                 text = json.dumps(as_json(solution)) if self.settings.as_json else table.row(solution)
                 with tqdm.external_write_mode(file=sys.stdout):
-                    say(text)
+                    self._print(text)
                 if self.settings.plot is not None:
                     self._draw(located, self.settings.plot)
                 bar.update()
@@ -173,6 +173,15 @@ class Run:
         states = [status(solution) for solution in self.solutions] + ["failed"] * self._lost
         print(summary(states, time.monotonic() - began), file=sys.stderr)
         return EXIT_OK if all(state == "accepted" for state in states) else EXIT_EVENTS
+
+    def _print(self, text: str) -> None:
+        """Print a line; where its reader has gone and there are files to write, the run goes on in silence."""
+        try:
+            say(text)
+        except BrokenPipeError:
+            if self.settings.output is None and self.settings.plot is None:
+                raise
+            silence()
 
     def _warn(self) -> None:
         """Say what is wrong with the inputs although the run goes on."""
@@ -200,6 +209,9 @@ class Run:
             acquired = self.source.get_waveforms((f"{station.id}.*.*" for station in stations), start, end)
         except EventError as error:
             return Job(trigger, error=error)
+        if not acquired.stream and not self.model.passport.fixed_network:
+            absent = NoWaveforms(nothing_recorded(stations, self.source.stations(start, end)))
+            return Job(trigger, error=absent, dropped=acquired.dropped)
         return Job(trigger, acquired.stream, dropped=acquired.dropped)
 
     def _draw(self, located: Located, folder: Path) -> None:

@@ -19,7 +19,8 @@ inputs:
 
 output, in FOLDER:
   catalogue.xml   QuakeML 1.2, one event each, in order of time, with the onsets that the model sees as picks
-  catalogue.csv   the same as a table: time, place (km below sea level), standard deviations, magnitude, peak, stations
+  catalogue.csv   the same as a table: time, place (km below sea level), standard deviations, magnitude, peak, stations,
+                  status and, of those that it does not stand by, the reason
   chunks/         what each chunk gave; scan.json: the settings
   stderr          the progress bar, chunks without data, and at the end a line with events, candidates and time
 
@@ -72,7 +73,8 @@ def register(subparsers: Any) -> None:
     output.add_argument(
         "--abstained",
         action="store_true",
-        help="write the events too that it locates and does not stand by",
+        help="write too what it places and does not stand by, with the reason; candidates without a place are only "
+        "counted, by reason, in the last line on stderr",
     )
     output.add_argument(
         "--progress", action=argparse.BooleanOptionalAction, help="progress bar on stderr (default: on a terminal)"

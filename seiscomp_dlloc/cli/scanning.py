@@ -14,6 +14,8 @@ from tqdm import tqdm
 from .. import __version__
 from ..defaults import default_earth
 from ..errors import InventoryError
+from ..formats.corrections import corrections_json, read_corrections
+from ..formats.gridfolders import read_earth_document
 from ..formats.inventory import read_inventory
 from ..formats.plain import iso_time
 from ..model import load, read_passport
@@ -24,8 +26,9 @@ from ..scan.searching import ChunkResult, Searcher, check_model
 from ..scan.spread import each
 from ..scan.unique import named, unique
 from ..solution import Options
-from ..traveltimes import hash_of, name_of
+from ..traveltimes import hash_of
 from ..waveforms import open_source
+from ..wording import counted
 from . import EXIT_EVENTS, EXIT_OK
 from .choose import choose_model
 from .run import check_depth, make_locator, warn
@@ -105,14 +108,23 @@ class Scan:
         self.settings = settings
         self.events: tuple[Solution, ...] = ()
         self.chunks = chunks_of(settings.start, settings.end, settings.chunk_s)
+        earth: dict[str, Any] | None = None
         if settings.scheduler is None and settings.workers <= 1:
             # What is wrong with the inputs is said before a folder is made
-            open_searcher(settings.inputs)
-        self.folder = ScanFolder(settings.output, self._identity())
+            earth = open_searcher(settings.inputs).locator.earth_model
+        elif settings.inputs.earth_model is not None:
+            earth = read_earth_document(settings.inputs.earth_model)
+        else:
+            earth = settings.inputs.usual_earth
+        self.folder = ScanFolder(settings.output, self._identity(earth))
 
-    def _identity(self) -> dict[str, Any]:
-        """All that the catalogue depends on, by the names of the options."""
+    def _identity(self, earth: dict[str, Any] | None) -> dict[str, Any]:
+        """All that the catalogue depends on, by the names of the options: files by what they hold.
+
+        ``earth``: the document of the earth model, needed where one is named.
+        """
         inputs = self.settings.inputs
+        own = inputs.earth_model is not None or inputs.usual_earth is not None
         return {
             "version": __version__,
             "--waveforms": inputs.waveforms,
@@ -121,8 +133,8 @@ class Scan:
             "--end": iso_time(self.settings.end),
             "--chunk": self.settings.chunk_s / 60.0,
             "--model": _digest(inputs.model),
-            "--earth-model": _earth(inputs),
-            "--corrections": None if inputs.corrections is None else _digest(inputs.corrections),
+            "--earth-model": f"content {hash_of(earth)}" if own and earth is not None else None,
+            "--corrections": None if inputs.corrections is None else _corrections(inputs.corrections),
             "--fixed-depth": inputs.fixed_depth_km,
             "--abstained": inputs.abstained,
         }
@@ -156,15 +168,15 @@ class Scan:
         for result in done:
             reasons.update(result.reasons or {})
         hours = sum(one.chunk.end - one.chunk.start for one in done) / 3600.0
-        parts = [f"{sum(event.accepted for event in self.events)} events in {hours:.2f} hours"]
+        parts = [f"{counted(sum(event.accepted for event in self.events), 'event')} in {hours:.2f} hours"]
         if done:
             most = max(one.listed for one in done)
             share = sum(one.coverage for one in done) / len(done)
-            parts.append(f"data of {100.0 * share:.0f} % of the time of {most} stations")
-        parts.append(f"{sum(one.candidates for one in done)} candidates")
+            parts.append(f"data of {100.0 * share:.0f} % of the time of {counted(most, 'station')}")
+        parts.append(counted(sum(one.candidates for one in done), "candidate"))
         parts += [f"{number} {reason}" for reason, number in reasons.most_common()]
         if lost:
-            parts.append(f"{len(lost)} of {len(results)} chunks without")
+            parts.append(f"{len(lost)} of {counted(len(results), 'chunk')} without")
         pace = f", {seconds / (searched_s / 3600.0):.0f} s per hour of data" if searched_s else ""
         print(f"{'; '.join(parts)} ({seconds:.1f} s{pace})", file=sys.stderr)
 
@@ -176,12 +188,9 @@ def _digest(path: Path) -> str:
         raise InventoryError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _earth(inputs: Inputs) -> str | None:
-    """A file by what it holds, anything else by its name; None for the model's own earth."""
-    if inputs.earth_model is not None:
-        return _digest(Path(inputs.earth_model)) if Path(inputs.earth_model).is_file() else inputs.earth_model
-    usual = inputs.usual_earth
-    return None if usual is None else f"{name_of(usual)} (content {hash_of(usual)})"
+def _corrections(path: Path) -> str:
+    """Corrections by what they are, however the file writes them. Raises ModelError."""
+    return f"sha256:{hashlib.sha256(corrections_json(read_corrections(path), str(path))).hexdigest()}"
 
 
 def with_threads(inputs: Inputs, workers: int, scheduler: str | None) -> Inputs:

@@ -36,6 +36,12 @@ def read_earth(source: str | Path) -> dict[str, Any] | GridEarth:
     return read_grid_earth(source) if Path(source).is_dir() else read_earth_model(source)
 
 
+def read_earth_document(source: str | Path) -> dict[str, Any]:
+    """The document of :func:`read_earth`, which :func:`~seiscomp_dlloc.traveltimes.hash_of` takes."""
+    earth = read_earth(source)
+    return earth.document if isinstance(earth, GridEarth) else earth
+
+
 def read_grid_earth(folder: str | Path) -> GridEarth:
     """All grids of a folder, in memory. Raises :class:`~seiscomp_dlloc.errors.ModelError` as :func:`read_earth`."""
     path = Path(folder)

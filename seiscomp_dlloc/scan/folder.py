@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,27 +23,38 @@ SETTINGS, CHUNKS, QUAKEML, CSV = "scan.json", "chunks", "catalogue.xml", "catalo
 
 COLUMNS = (
     "time", "latitude", "longitude", "depth_km", "time_sigma_s", "sigma_major_km", "sigma_minor_km", "sigma_depth_km",
-    "magnitude", "magnitude_type", "peak", "stations", "gap_deg", "status", "event",
+    "magnitude", "magnitude_type", "peak", "stations", "gap_deg", "status", "reason", "event",
 )  # fmt: skip
 
 
 class ScanFolder:
-    """A folder that holds one scan, begun or done. Raises SettingError where it cannot be used for this one."""
+    """A folder that holds one scan, begun or done. Raises SettingError where it cannot be used for this one.
+
+    It is made with the first thing that is kept in it: a scan that is refused leaves nothing behind.
+    """
 
     def __init__(self, path: Path, settings: dict[str, Any]):
-        """Make the folder, or find it with the same ``settings`` (plain values by the names of their options)."""
+        """Find the folder empty, or with the same ``settings`` (plain values by the names of their options)."""
         self.path = path
         # What JSON makes of them, so that both are compared alike
         self._settings = json.loads(json.dumps(settings))
         kept = self._kept()
         if kept is not None:
             self._compare(kept)
+        self._begun = kept is not None and (path / CHUNKS).is_dir()
+        if not self._begun:
+            _check_place(path)
+
+    def _begin(self) -> None:
+        """Make the folder, once."""
+        if self._begun:
+            return
         try:
-            (path / CHUNKS).mkdir(parents=True, exist_ok=True)
+            (self.path / CHUNKS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingError(f"folder {path}: cannot be made ({error.strerror or error})") from error
-        if kept is None:
-            write_atomically(path / SETTINGS, json.dumps(self._settings, indent=1).encode())
+            raise SettingError(f"folder {self.path}: cannot be made ({error.strerror or error})") from error
+        write_atomically(self.path / SETTINGS, json.dumps(self._settings, indent=1).encode())
+        self._begun = True
 
     def _kept(self) -> dict[str, Any] | None:
         """The settings that the folder was made with; None where there is no scan in it."""
@@ -80,6 +92,7 @@ class ScanFolder:
 
     def write(self, result: ChunkResult) -> None:
         """Keep what a chunk gave. Raises SettingError: no room on the disk."""
+        self._begin()
         write_atomically(self._file(result.chunk.number), to_json(result).encode("ascii"))
 
     def finish(self, events: tuple[Solution, ...]) -> None:
@@ -87,8 +100,19 @@ class ScanFolder:
         # Settings and events make the publicIDs: the same scan gives the same ones
         token = hashlib.sha256(json.dumps(self._settings, sort_keys=True).encode()).hexdigest()[:16]
         labels = Labels(version=__version__, token=token)
+        self._begin()
         write_atomically(self.path / QUAKEML, write_quakeml(events, labels, own=True))
         write_atomically(self.path / CSV, table(events).encode("utf-8"))
+
+
+def _check_place(folder: Path) -> None:
+    """Raises SettingError where ``folder`` cannot be made, or cannot be written to; leaves nothing behind."""
+    try:
+        above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise SettingError(f"folder {folder}: cannot be made or written to ({error.strerror or error})") from error
 
 
 def _short(value: Any) -> str:
@@ -119,6 +143,7 @@ def table(events: Iterable[Solution]) -> str:
                 len(event.used_stations),
                 _number(event.azimuthal_gap_deg, 0),
                 status(event),
+                "" if event.abstention is None else event.abstention.reason,
                 event.trigger.public_id,
             ]
         )

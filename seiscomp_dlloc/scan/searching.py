@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import EventError, SettingError, WaveformReadError
+from ..errors import EventError, NoWaveforms, SettingError, WaveformReadError
 from ..locate import Job, Locator, between, required_window
-from ..network import inventory_stations
+from ..network import inventory_stations, nothing_recorded
 from ..passport import Passport
 from ..records import Solution, Trigger
 from ..waveforms import Acquired, WaveformSource
@@ -68,12 +68,12 @@ class Searcher:
         """
         listed = inventory_stations(self._inventory, 0.5 * (chunk.start + chunk.end))
         if not listed:
-            return ChunkResult(chunk, problem="the inventory has no station at that time")
-        passport = self.locator.passport
+            return ChunkResult(chunk, problem=nothing_recorded(listed))
+        window = record_of(chunk, self.locator.passport, self._plan)
         try:
-            acquired = self._source.get_waveforms(
-                (f"{station.id}.*.*" for station in listed), *record_of(chunk, passport, self._plan)
-            )
+            acquired = self._source.get_waveforms((f"{station.id}.*.*" for station in listed), *window)
+            if not acquired.stream:
+                raise NoWaveforms(nothing_recorded(listed, self._source.stations(*window)))
             found = find(self.locator, acquired.stream, chunk.span, self._plan)
         except EventError as error:
             lasting = not isinstance(error, WaveformReadError)

@@ -94,6 +94,10 @@ class WaveformSource(ABC):
         """This source, answering by ``limit`` (monotonic s) with what it has till then; itself, where it cannot."""
         return self
 
+    def stations(self, starttime: float, endtime: float) -> tuple[str, ...]:
+        """Stations (NET.STA) that there are waveforms of about then (POSIX s), sorted; empty where it cannot tell."""
+        return ()
+
     @property
     def problems(self) -> tuple[Dropped, ...]:
         """What is wrong with the source apart from any window: files that cannot be read."""

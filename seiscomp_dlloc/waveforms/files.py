@@ -83,6 +83,11 @@ class FileSource(WaveformSource):
         except NotMiniSeedError as error:
             self._unknown.append(Dropped(self._name(path), str(error)))
 
+    def stations(self, starttime: float, endtime: float) -> tuple[str, ...]:
+        """See :meth:`WaveformSource.stations`: those of the files that reach into the window."""
+        there = (summary.seed_ids for summary in self._files.values() if summary.overlaps(starttime, endtime))
+        return tuple(sorted({".".join(seed_id.split(".")[:2]) for ids in there for seed_id in ids}))
+
     def _fetch(self, selection: Selection, starttime: float, endtime: float) -> Acquired:
         paths = [
             path

@@ -35,6 +35,12 @@ class SdsSource(WaveformSource):
                 "or the path alone for a folder of miniSEED"
             )
 
+    def stations(self, starttime: float, endtime: float) -> tuple[str, ...]:
+        """See :meth:`WaveformSource.stations`: those that have a folder in the window's years."""
+        years = {UTCDateTime(time).year for time in (starttime, endtime)}
+        found = {place.relative_to(self._root).parts[1:] for year in years for place in self._root.glob(f"{year}/*/*")}
+        return tuple(sorted(".".join(parts) for parts in found))
+
     def _fetch(self, selection: Selection, starttime: float, endtime: float) -> Acquired:
         stream, dropped = read_files(self._paths(selection, starttime, endtime), selection, starttime, endtime)
         if selection.missing({trace.id for trace in stream}):
