@@ -13,8 +13,6 @@ FOLDER = Path(__file__).parent
 DEFAULT = "anynet"
 """Used wherever no model is named; it is for any network."""
 
-ANY = DEFAULT
-
 
 def bundled() -> dict[str, Path]:
     """Name -> file of every bundled model, in order of the names."""
