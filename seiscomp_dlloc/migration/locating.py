@@ -220,14 +220,14 @@ def _wave(
     found: Found,
     estimate: Estimate,
 ) -> PlaneWave | None:
-    """The plane wave that explains the evidence better than the place that was found, crossing at about P's times."""
+    """The plane wave that explains the evidence better than the place found, crossing at about P's and S's times."""
     frame, places, _ = local_places(stations)
     x, y = frame.to_local(estimate.latitude, estimate.longitude)
-    p = search.arrivals(*(np.array([float(value)]) for value in (x, y, estimate.depth_km)))[0, :, 0]
-    times = (p + cast(float, estimate.time_s)) / search.step_s
-    window = float(np.nanmin(times)), float(np.nanmax(times))
+    late = search.arrivals(*(np.array([float(value)]) for value in (x, y, estimate.depth_km)))[0]
+    times = (late + cast(float, estimate.time_s)) / search.step_s
+    windows = list(zip(np.nanmin(times, axis=0).tolist(), np.nanmax(times, axis=0).tolist(), strict=True))
     smooth = smoothed(evidence, search.plan.smooth_s / search.step_s)
-    return better_wave(smooth, stack, places, window, search.step_s, found.score)
+    return better_wave(smooth, stack, places, windows, search.step_s, found.score)
 
 
 def box_of(
