@@ -17,6 +17,9 @@ from .search import Arrivals, Found
 
 FloatArray = NDArray[np.float64]
 
+FITTING_STEPS = 3.0
+"""Residuals (rms of sure onsets) that regions are calibrated with; where they are larger, so are the errors."""
+
 SURE, MISFIT_STEPS = 0.9, 4.5
 """Residuals of onsets that are as probable as that: on recorded events with fitting earths 2 to 3 steps in the rms."""
 
@@ -94,10 +97,15 @@ def onsets_of(
     return tuple(found)
 
 
+def sure_rms(onsets: Sequence[Onset]) -> float:
+    """Root mean square residual (s) of the sure onsets; 0 without any."""
+    residuals = [onset.residual_s for onset in onsets if onset.probability >= SURE]
+    return float(np.sqrt(np.mean(np.square(residuals)))) if residuals else 0.0
+
+
 def misfit(onsets: Sequence[Onset], step_s: float) -> tuple[str, ...]:
     """A note where sure onsets lie farther from their predicted times than an earth model that fits leaves them."""
-    residuals = [onset.residual_s for onset in onsets if onset.probability >= SURE]
-    rms = float(np.sqrt(np.mean(np.square(residuals)))) if residuals else 0.0
+    rms = sure_rms(onsets)
     if rms <= MISFIT_STEPS * step_s:
         return ()
     return (f"sure onsets are {rms:.2f} s (rms) off their predicted times: look at the earth model",)
@@ -134,6 +142,8 @@ def estimate_of(
     steps = (predicted + time) / step_s
     peak = trust_of(found.score, len(evidence), passport.head["trust"])
     onsets = onsets_of(*best_near(evidence, steps, ONSET_STEPS), steps, built.used, built.starttime, step_s)
+    # As the variance of an adjustment is scaled by that of its residuals, where they are larger than they should be
+    wider = max(sure_rms(onsets) / (FITTING_STEPS * step_s), 1.0) ** 2
     notes = [*misfit(onsets, step_s), *cut_off(steps[:, 0], len(evidence))]
     latitude, longitude = (float(value) for value in frame.to_geographic(mean[0], mean[1]))
     edge = 0.02 * box.width_km
@@ -144,7 +154,7 @@ def estimate_of(
         latitude=latitude,
         longitude=longitude,
         depth_km=float(mean[2]),
-        covariance_km2=scale_covariance(covariance, passport.calibration),
+        covariance_km2=scale_covariance(covariance * wider, passport.calibration),
         peak=peak,
         score=found.score,
         at_edge=bool(inside < edge),

@@ -16,7 +16,7 @@ class GridMigrator(Migrator):
     """A migrator whose places at the border of ``grids``, or beyond it, count as at the edge of what was searched."""
 
     def __init__(self, arrivals: ArrivalTimes, grids: GridArrivals, left_share: float = 1.0):
-        super().__init__(arrivals, left_share)
+        super().__init__(arrivals, left_share, below=False)
         self._grids = grids
 
     def locate(self, run: Run, built: ModelInput, stations: Sequence[Station], *args: Any, **kwargs: Any) -> Estimate:

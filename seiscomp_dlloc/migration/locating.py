@@ -15,8 +15,9 @@ from ..heads import Estimate
 from ..passport import Passport
 from ..records import PlaneWave, Station
 from ..representations import ModelInput
-from .answer import estimate_of
+from .answer import estimate_of, trust_of
 from .area import Box, search_box
+from .deep import box_below, depths, prior_of
 from .planewave import better_wave
 from .prior import Expected, place_prior
 from .search import Found, Plan, Search, Stack, smoothed
@@ -40,6 +41,9 @@ AFTER_S, SLOWEST_S = 3.0, 2.5
 
 CHOSEN = 2.0
 """An event within so many times that of the trigger's time is taken for its own, whatever else is in the window."""
+
+WORTH_IT = 0.2
+"""Where the first search's peak is below so much of the threshold, nothing is looked for below it."""
 
 _KEPT = 8
 
@@ -126,12 +130,13 @@ def near_s(stations: Sequence[Station]) -> float:
 class Migrator:
     """Locates events with one earth's travel times; keeps the searches of the station sets it met last.
 
-    ``left_share``: what station corrections that go by place leave of the travel times' usual errors.
+    ``below``: whether travel times are known far below the network, too; ``left_share``: what station corrections that go
+    by place leave of the travel times' usual errors.
     """
 
-    def __init__(self, arrivals: ArrivalTimes, left_share: float = 1.0):
-        self._arrivals, self._left_share = arrivals, left_share
-        self._searches: OrderedDict[tuple[Any, ...], tuple[LocalFrame, Search]] = OrderedDict()
+    def __init__(self, arrivals: ArrivalTimes, left_share: float = 1.0, below: bool = True):
+        self._arrivals, self._left_share, self._below = arrivals, left_share, below
+        self._searches: OrderedDict[tuple[Any, ...], tuple[LocalFrame, Search, Search | None]] = OrderedDict()
         # The worker's threads share a locator
         self._lock = threading.Lock()
 
@@ -158,7 +163,7 @@ class Migrator:
             over = trigger_time - built.starttime + near_s(used) + AFTER_S + aperture_km(used) / SLOWEST_S
             arrays = without_what_follows(arrays, round(over * passport.preprocessing.sampling_rate_hz))
         evidence = run(arrays, (ONSETS,))[ONSETS]
-        frame, search = self._search(used, passport, step, fixed_depth_km)
+        frame, search, below = self._search(used, passport, step, fixed_depth_km)
 
         def stack(
             values: NDArray[np.float32], arrivals: NDArray[np.float32], origins: NDArray[np.float32]
@@ -167,6 +172,11 @@ class Migrator:
 
         when = when_of(used, passport, trigger_time - built.starttime, near, search.latest_first_arrival())
         found = search.run(evidence, stack, when.earliest_s, when.latest_s, when.expected)
+        threshold = passport.calibration.peak_threshold
+        if below is not None and trust_of(found.score, len(evidence), passport.head["trust"]) >= WORTH_IT * threshold:
+            deep = below.run(evidence, stack, when.earliest_s, when.latest_s, when.expected)
+            if deep.score > found.score:
+                search, found = below, deep
         estimate = estimate_of(
             found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
         )
@@ -190,11 +200,13 @@ class Migrator:
         self, stations: Sequence[Station], passport: Passport, fixed_depth_km: float | None = None
     ) -> tuple[LocalFrame, Search]:
         """The search that locates the events of these stations, and the frame that it searches in."""
-        return self._search(tuple(stations), passport, step_s(passport), fixed_depth_km)
+        frame, search, _ = self._search(tuple(stations), passport, step_s(passport), fixed_depth_km)
+        return frame, search
 
     def _search(
         self, stations: tuple[Station, ...], passport: Passport, step_s: float, fixed_depth_km: float | None
-    ) -> tuple[LocalFrame, Search]:
+    ) -> tuple[LocalFrame, Search, Search | None]:
+        """See :meth:`search`; and the search below that one's box, where there is any."""
         key = (stations, step_s, fixed_depth_km, passport.name, passport.version)
         with self._lock:
             found = self._searches.get(key)
@@ -203,7 +215,15 @@ class Migrator:
             box = box_of(places, heights, passport.head, fixed_depth_km)
             local = self._arrivals.local(frame, stations)
             prior = place_prior(places, passport.head.get("prior", {}))
-            found = frame, Search(box, local.times, plan_of(passport, step_s, self._left_share), step_s, prior)
+            plan = plan_of(passport, step_s, self._left_share)
+            search = Search(box, local.times, plan, step_s, prior)
+            found = frame, search, None
+            lower = box_below(box, aperture_km(stations)) if fixed_depth_km is None and self._below else None
+            if lower is not None:
+                # Tables that end above are another's: those of the first search stay as fine as they are
+                times = self._arrivals.local(frame, stations).times
+                prior = place_prior(places, prior_of(passport.head))
+                found = frame, search, Search(lower, times, replace(plan, first_depths=depths(lower)), step_s, prior)
         with self._lock:
             self._searches[key] = found
             self._searches.move_to_end(key)

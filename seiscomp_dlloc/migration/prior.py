@@ -33,16 +33,18 @@ def place_prior(stations_km: FloatArray, head: dict[str, Any]) -> Prior:
     """Places are as likely as any among the stations (station, 2) and down to the passport's ``shallow_km``.
 
     Beyond, the logarithm falls by one for every ``outside_share`` of the network's aperture and every ``deep_km``.
-    Without these entries everything is as likely.
+    From ``deepest_km`` on, if there is one, no depth is less likely than another. Without these entries everything is
+    as likely.
     """
     low, high = stations_km.min(axis=0), stations_km.max(axis=0)
     aperture = float(max(np.max(high - low), 1.0))
     outside = float(head.get("outside_share", np.inf)) * aperture
     shallow, deep = float(head.get("shallow_km", 0.0)), float(head.get("deep_km", np.inf))
+    deepest = float(head.get("deepest_km", np.inf))
 
     def prior(x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         beyond = [np.maximum(np.maximum(low[k] - line, line - high[k]), 0.0) for k, line in enumerate((x, y))]
-        return np.asarray(-np.hypot(*beyond) / outside - np.maximum(z - shallow, 0.0) / deep)
+        return np.asarray(-np.hypot(*beyond) / outside - np.maximum(np.minimum(z, deepest) - shallow, 0.0) / deep)
 
     return prior
 

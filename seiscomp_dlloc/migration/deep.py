@@ -1,0 +1,42 @@
+"""Events below the crust: a second search, beneath the first one's box, where a network is wide enough to see them.
+
+Most networks have no such events, and none of what the first search finds changes unless depth explains more.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .area import Box
+
+LEAST_APERTURE_KM = 50.0
+"""Smaller networks see a deep event as a wave from straight below."""
+
+DEEPEST_KM = 300.0
+"""Below, P of local distances leaves the crust's phases; and the window ends."""
+
+SHARE = 1.0
+"""No deeper than so many apertures."""
+
+SPACING_KM = 30.0
+"""Between the depths of the first grid."""
+
+
+def box_below(box: Box, aperture_km: float) -> Box | None:
+    """What lies below ``box``; None where the network is too small for it."""
+    top, bottom = box.z_km[1], min(DEEPEST_KM, SHARE * aperture_km)
+    if aperture_km < LEAST_APERTURE_KM or bottom < top + SPACING_KM:
+        return None
+    return Box(box.x_km, box.y_km, (top, bottom))
+
+
+def depths(box: Box) -> int:
+    """Depths of the first grid in a box."""
+    return int((box.z_km[1] - box.z_km[0]) / SPACING_KM) + 2
+
+
+def prior_of(head: Mapping[str, Any]) -> dict[str, Any]:
+    """The passport's ``prior`` for such events: as unlikely all the way down as at the first box's end."""
+    prior = dict(head.get("prior", {}))
+    if "deep_km" in prior:
+        prior["deepest_km"] = float(head["deepest_km"])
+    return prior
