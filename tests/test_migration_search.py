@@ -5,7 +5,17 @@ import pytest
 from migrating import STEP_S, Network, stack
 from numpy.typing import NDArray
 
-from seiscomp_dlloc.migration.answer import best_near, cut_off, image_of, misfit, moments, onsets_of, shares, trust_of
+from seiscomp_dlloc.migration.answer import (
+    best_near,
+    cut_off,
+    image_of,
+    misfit,
+    moments,
+    onsets_of,
+    shares,
+    sure_rms,
+    trust_of,
+)
 from seiscomp_dlloc.migration.area import Box, axes, search_box
 from seiscomp_dlloc.migration.prior import Expected, place_prior
 from seiscomp_dlloc.migration.search import Plan, Search, smoothed, widened
@@ -225,3 +235,11 @@ def test_residuals_that_no_fitting_earth_leaves_are_told() -> None:
 def test_arrivals_before_the_window_are_told() -> None:
     assert cut_off(np.array([-3.0, 4.0, 9.0, 12.0, 15.0]), 5) == ()
     assert "P of 2 of 5 stations" in cut_off(np.array([-3.0, -1.0, 9.0, 12.0, np.nan]), 5)[0]
+
+
+def test_onsets_that_do_not_fit_tell_how_far() -> None:
+    def onset(residual_s: float, probability: float = 0.95) -> Onset:
+        return Onset("XX.A", "P", 0.0, probability, residual_s)
+
+    assert sure_rms([onset(0.3), onset(-0.4), onset(9.0, 0.5)]) == pytest.approx(np.sqrt(0.125))
+    assert sure_rms([onset(1.0, 0.2)]) == 0.0

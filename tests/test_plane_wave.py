@@ -39,6 +39,8 @@ def with_coda(slowness_ratio: float) -> NDArray[np.float32]:
     """P of 12 km/s, and as much evidence for S that follows 5 s later in the middle and takes so many times as long."""
     evidence = crossing(200.0, 12.0)
     evidence[:, 1] = crossing(200.0, 12.0 / slowness_ratio, 25.0)[:, 0]
+    # As learned evidence does, it speaks against onsets, too
+    evidence[0, 0, 0] = -1.0
     return evidence
 
 
@@ -56,6 +58,11 @@ def test_s_of_a_place_is_not() -> None:
     wave = better_wave(with_coda(1.73), stack, NETWORK.places, WINDOWS, STEP_S, 30.0)
     assert wave is not None
     assert wave.score < 0.85 * 2 * 6.0 * 12
+
+
+def test_energy_that_follows_is_no_s() -> None:
+    wave = better_wave(np.maximum(with_coda(1.0), 0.0), stack, NETWORK.places, WINDOWS, STEP_S, 80.0)
+    assert wave is None
 
 
 def test_what_came_before_p_does_not_follow_it() -> None:

@@ -6,7 +6,10 @@ Most networks have no such events, and none of what the first search finds chang
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .area import Box
+from .search import Found
 
 LEAST_APERTURE_KM = 50.0
 """Smaller networks see a deep event as a wave from straight below."""
@@ -16,6 +19,9 @@ DEEPEST_KM = 300.0
 
 SHARE = 1.0
 """No deeper than so many apertures."""
+
+NEARLY = 10.0
+"""Units of the evidence: what the prior for depth may decide alone, and a little."""
 
 SPACING_KM = 30.0
 """Between the depths of the first grid."""
@@ -27,6 +33,20 @@ def box_below(box: Box, aperture_km: float) -> Box | None:
     if aperture_km < LEAST_APERTURE_KM or bottom < top + SPACING_KM:
         return None
     return Box(box.x_km, box.y_km, (top, bottom))
+
+
+def nearly(shallow: Found, deep: Found) -> tuple[str, ...]:
+    """A note where the one that is not taken explains nearly as much."""
+    if abs(shallow.score - deep.score) > NEARLY:
+        return ()
+    left, taken = sorted((shallow, deep), key=lambda found: found.score)
+    (x, y, z), (x0, y0, _) = (_best(found) for found in (left, taken))
+    return (f"an event {z:.0f} km deep, {np.hypot(x - x0, y - y0):.0f} km away, explains nearly as much",)
+
+
+def _best(found: Found) -> tuple[float, float, float]:
+    depth, row, column = np.unravel_index(int(np.argmax(found.log_probability)), found.axes.shape)
+    return float(found.axes.x_km[column]), float(found.axes.y_km[row]), float(found.axes.z_km[depth])
 
 
 def depths(box: Box) -> int:

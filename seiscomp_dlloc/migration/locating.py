@@ -17,7 +17,7 @@ from ..records import PlaneWave, Station
 from ..representations import ModelInput
 from .answer import estimate_of, trust_of
 from .area import Box, search_box
-from .deep import box_below, depths, prior_of
+from .deep import box_below, depths, nearly, prior_of
 from .planewave import better_wave
 from .prior import Expected, place_prior
 from .search import Found, Plan, Search, Stack, smoothed
@@ -130,8 +130,8 @@ def near_s(stations: Sequence[Station]) -> float:
 class Migrator:
     """Locates events with one earth's travel times; keeps the searches of the station sets it met last.
 
-    ``below``: whether travel times are known far below the network, too; ``left_share``: what station corrections that go
-    by place leave of the travel times' usual errors.
+    ``below``: whether travel times are known far below the network, too; ``left_share``: what corrections that go by
+    place leave of the travel times' usual errors.
     """
 
     def __init__(self, arrivals: ArrivalTimes, left_share: float = 1.0, below: bool = True):
@@ -172,14 +172,17 @@ class Migrator:
 
         when = when_of(used, passport, trigger_time - built.starttime, near, search.latest_first_arrival())
         found = search.run(evidence, stack, when.earliest_s, when.latest_s, when.expected)
+        told: tuple[str, ...] = ()
         threshold = passport.calibration.peak_threshold
         if below is not None and trust_of(found.score, len(evidence), passport.head["trust"]) >= WORTH_IT * threshold:
             deep = below.run(evidence, stack, when.earliest_s, when.latest_s, when.expected)
+            told = nearly(found, deep)
             if deep.score > found.score:
                 search, found = below, deep
         estimate = estimate_of(
             found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
         )
+        estimate = replace(estimate, notes=(*estimate.notes, *told))
         sure = estimate.peak is not None and estimate.peak >= passport.calibration.peak_threshold
         if sure:
             estimate = replace(estimate, wave=_wave(evidence, stack, used, search, found, estimate))
@@ -192,8 +195,8 @@ class Migrator:
         off = cast(float, estimate.time_s) + built.starttime - trigger_time
         if not near and abs(off) > near_s(used):
             side = "before" if off < 0 else "after"
-            told = f"the event found began {abs(off):.1f} s {side} the trigger's time: it may be another one"
-            estimate = replace(estimate, notes=(*estimate.notes, told))
+            late = f"the event found began {abs(off):.1f} s {side} the trigger's time: it may be another one"
+            estimate = replace(estimate, notes=(*estimate.notes, late))
         return replace(estimate, sure=sure, chosen=sure and abs(off) <= CHOSEN * near_s(used))
 
     def search(

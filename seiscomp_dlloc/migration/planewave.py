@@ -40,9 +40,12 @@ def better_wave(
 ) -> PlaneWave | None:
     """The plane wave with the highest sum of the evidence (station, 2, time); None where that is below ``score``.
 
-    That is P's, and that for S of what follows it at the same slowness. ``places_km`` (station, 2); ``windows``: first
+    That is P's, and that for S of what follows it at the same slowness; where evidence never speaks against an onset it
+    tells energy, not S, and P's alone counts. ``places_km`` (station, 2); ``windows``: first
     and last step of the evidence at which the wave, and what follows, crosses their middle.
     """
+    if float(evidence.min()) >= 0.0:
+        evidence = np.stack([evidence[:, 0], np.zeros_like(evidence[:, 1])], axis=1)
     # No wave has more than every station's best
     if float(np.maximum(evidence.max(axis=-1), 0.0).sum()) <= score:
         return None
