@@ -243,7 +243,7 @@ def test_a_profiles_corrections_go_with_the_earth_that_the_stations_decide(
         return str(path)
 
     fitting = ask(with_profile(unnamed, corrections=corrections(hash_of(regions.EARTH))))
-    assert "corrections of 1 stations" in str(fitting["solution"]["notes"])
+    assert "corrections of 1 station'" in str(fitting["solution"]["notes"])
     refused = ask(with_profile(unnamed, corrections=corrections("0" * 12)))
     assert refused["status"] == "refused"
     assert f"here it is {regions.TOLD!r}" in refused["detail"]
