@@ -11,14 +11,8 @@ import numpy as np
 from .area import Box
 from .search import Found
 
-LEAST_APERTURE_KM = 50.0
-"""Smaller networks see a deep event as a wave from straight below."""
-
 DEEPEST_KM = 300.0
 """Below, P of local distances leaves the crust's phases; and the window ends."""
-
-SHARE = 1.0
-"""No deeper than so many apertures."""
 
 NEARLY = 10.0
 """Units of the evidence: what the prior for depth may decide alone, and a little."""
@@ -28,9 +22,12 @@ SPACING_KM = 30.0
 
 
 def box_below(box: Box, aperture_km: float) -> Box | None:
-    """What lies below ``box``; None where the network is too small for it."""
-    top, bottom = box.z_km[1], min(DEEPEST_KM, SHARE * aperture_km)
-    if aperture_km < LEAST_APERTURE_KM or bottom < top + SPACING_KM:
+    """What lies below ``box``, as deep as the network is wide; None where that leaves no room.
+
+    A smaller network sees a deep event as a wave from straight below.
+    """
+    top, bottom = box.z_km[1], min(DEEPEST_KM, aperture_km)
+    if bottom < top + SPACING_KM:
         return None
     return Box(box.x_km, box.y_km, (top, bottom))
 

@@ -183,7 +183,7 @@ class Migrator:
             found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
         )
         estimate = replace(estimate, notes=(*estimate.notes, *told))
-        sure = estimate.peak is not None and estimate.peak >= passport.calibration.peak_threshold
+        sure = estimate.peak is not None and estimate.peak >= threshold
         if sure:
             estimate = replace(estimate, wave=_wave(evidence, stack, used, search, found, estimate))
         # At a bound it is the flank of another event
