@@ -20,6 +20,7 @@ from .arrivals.radial import RadialArrivals
 from .channels import ChannelIndex
 from .errors import EventError, NoEventFound, NoWaveforms, SettingError
 from .firstbreak import LTA_S, PEAK_S, SEARCH_AFTER_S, SEARCH_BEFORE_S, STA_S, first_break
+from .migration.earthdoubt import share_of
 from .migration.gridded import GridMigrator
 from .migration.locating import Migrator, aperture_km, near_s
 from .network import inventory_stations, match_network, nothing_recorded
@@ -239,7 +240,10 @@ class Locator:
         left = 1.0
         if corrections is not None:
             arrivals, left = self._corrected(corrections), corrections.left_share
-        return Migrator(arrivals, left) if self._grids is None else GridMigrator(arrivals, self._grids.arrivals, left)
+        doubted = left * share_of(self.earth_model, corrections is not None)
+        if self._grids is None:
+            return Migrator(arrivals, doubted, left)
+        return GridMigrator(arrivals, self._grids.arrivals, doubted, left)
 
     def _corrected(self, corrections: StationCorrections) -> CorrectedArrivals:
         name, held = name_of(self.earth_model), hash_of(self.earth_model)

@@ -113,8 +113,8 @@ def test_evidence_is_widened_to_what_lies_near() -> None:
 
 def test_smoothing_keeps_the_mean_of_the_likelihood_ratio() -> None:
     evidence = np.log(np.random.default_rng(1).uniform(0.5, 3.0, (2, 2, 200))).astype(np.float32)
-    assert smoothed(evidence, 0.0) is evidence
-    wide = smoothed(evidence, 2.0)
+    assert smoothed(evidence, 0.0, 3.0) is evidence
+    wide = smoothed(evidence, 2.0, 3.0)
     assert np.exp(wide).mean() == pytest.approx(np.exp(evidence).mean(), rel=0.01)
     assert wide.std() < 0.7 * evidence.std()
 
@@ -214,7 +214,9 @@ def test_the_epicentre_without_a_station_is_that_of_the_others_evidence() -> Non
     means = search.without_each(evidence, stack, found)
     rest = evidence.copy()
     rest[2] = 0.0
-    sums = np.exp(stack(smoothed(rest, 3.0), network.arrivals(*found.axes.nodes()) / STEP_S, found.origins_s / STEP_S))
+    sums = np.exp(
+        stack(search.smoothed(rest), network.arrivals(*found.axes.nodes()) / STEP_S, found.origins_s / STEP_S)
+    )
     share = sums.sum(axis=1) / sums.sum()
     x, y, _ = found.axes.nodes()
     assert means[2] == pytest.approx([share @ x, share @ y], abs=0.01)
@@ -243,3 +245,17 @@ def test_onsets_that_do_not_fit_tell_how_far() -> None:
 
     assert sure_rms([onset(0.3), onset(-0.4), onset(9.0, 0.5)]) == pytest.approx(np.sqrt(0.125))
     assert sure_rms([onset(1.0, 0.2)]) == 0.0
+
+
+def test_onsets_that_are_far_off_pull_less_than_normal_errors_would_have_it() -> None:
+    network = Network()
+    evidence = network.evidence(6.0, -3.0, 10.0, 10.0)
+    for station in (1, 5, 6):
+        evidence[station] = np.roll(evidence[station], 9, axis=-1)
+    off = {}
+    for tails in (1.0, 1e6):
+        search = Search(BOX, network.arrivals, Plan(smooth_s=0.3, tails=tails), STEP_S)
+        found = search.run(evidence, stack, 5.0, 15.0)
+        _, row, column = np.unravel_index(int(np.argmax(found.log_probability)), found.axes.shape)
+        off[tails] = np.hypot(found.axes.x_km[column] - 6.0, found.axes.y_km[row] + 3.0)
+    assert off[1.0] < 0.7 * off[1e6]

@@ -13,6 +13,7 @@ from ..records import LocationImage, Onset
 from ..representations import ModelInput
 from ..traveltimes import PHASES
 from .area import Axes, Box
+from .earthdoubt import Doubt, earth_covariance
 from .search import Arrivals, Found
 
 FloatArray = NDArray[np.float64]
@@ -82,6 +83,11 @@ def trust_of(score: float, stations: int, head: Mapping[str, float]) -> float:
     return float(1.0 / (1.0 + np.exp(-np.clip(logit, -500.0, 500.0))))
 
 
+def chance_of(value: FloatArray) -> FloatArray:
+    """The probability of an onset from its evidence, as likely there as not to begin with."""
+    return np.asarray(1.0 / (1.0 + np.exp(-value)))
+
+
 def onsets_of(
     value: FloatArray, place: FloatArray, predicted: FloatArray, names: Sequence[str], start: float, step_s: float
 ) -> tuple[Onset, ...]:
@@ -91,7 +97,7 @@ def onsets_of(
         for k, phase in enumerate(PHASES):
             if np.isfinite(place[station, k]):
                 time = float(place[station, k]) * step_s
-                chance = float(1.0 / (1.0 + np.exp(-value[station, k])))
+                chance = float(chance_of(value[station, k]))
                 residual = time - float(predicted[station, k]) * step_s
                 found.append(Onset(name, phase, start + time, chance, residual))
     return tuple(found)
@@ -129,8 +135,12 @@ def estimate_of(
     built: ModelInput,
     step_s: float,
     fixed_depth: bool,
+    doubt: Doubt,
 ) -> Estimate:
-    """The estimate; ``evidence`` (station, 2, time) and ``arrivals`` of the stations that ``built`` names."""
+    """The estimate; ``evidence`` (station, 2, time) and ``arrivals`` of the stations that ``built`` names.
+
+    ``doubt``: of these arrivals.
+    """
     share = shares(found)
     mean, covariance = moments(found.axes, share)
     if found.axes.z_km.size == 1:
@@ -141,9 +151,12 @@ def estimate_of(
     predicted = np.asarray(arrivals(*(np.array([value]) for value in mean)), float)[0]
     steps = (predicted + time) / step_s
     peak = trust_of(found.score, len(evidence), passport.head["trust"])
-    onsets = onsets_of(*best_near(evidence, steps, ONSET_STEPS), steps, built.used, built.starttime, step_s)
+    value, onset = best_near(evidence, steps, ONSET_STEPS)
+    onsets = onsets_of(value, onset, steps, built.used, built.starttime, step_s)
     # As the variance of an adjustment is scaled by that of its residuals, where they are larger than they should be
     wider = max(sure_rms(onsets) / (FITTING_STEPS * step_s), 1.0) ** 2
+    seen = np.where(np.isfinite(onset), chance_of(value), 0.0)
+    beside = earth_covariance(arrivals, mean, seen, box, doubt)
     notes = [*misfit(onsets, step_s), *cut_off(steps[:, 0], len(evidence))]
     latitude, longitude = (float(value) for value in frame.to_geographic(mean[0], mean[1]))
     edge = 0.02 * box.width_km
@@ -154,12 +167,12 @@ def estimate_of(
         latitude=latitude,
         longitude=longitude,
         depth_km=float(mean[2]),
-        covariance_km2=scale_covariance(covariance * wider, passport.calibration),
+        covariance_km2=scale_covariance(covariance * wider + beside[:3, :3], passport.calibration),
         peak=peak,
         score=found.score,
         at_edge=bool(inside < edge),
         time_s=time,
-        time_sigma_s=time_sigma,
+        time_sigma_s=float(np.hypot(time_sigma, np.sqrt(beside[3, 3]))),
         image=image_of(found.axes, share, frame),
         depth_type="operator assigned" if fixed_depth else "from location",
         onsets=onsets,

@@ -15,8 +15,8 @@ from .locating import Migrator, Run
 class GridMigrator(Migrator):
     """A migrator whose places at the border of ``grids``, or beyond it, count as at the edge of what was searched."""
 
-    def __init__(self, arrivals: ArrivalTimes, grids: GridArrivals, left_share: float = 1.0):
-        super().__init__(arrivals, left_share, below=False)
+    def __init__(self, arrivals: ArrivalTimes, grids: GridArrivals, doubted: float, left_share: float = 1.0):
+        super().__init__(arrivals, doubted, left_share, below=False)
         self._grids = grids
 
     def locate(self, run: Run, built: ModelInput, stations: Sequence[Station], *args: Any, **kwargs: Any) -> Estimate:

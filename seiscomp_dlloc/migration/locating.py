@@ -17,10 +17,13 @@ from ..records import PlaneWave, Station
 from ..representations import ModelInput
 from .answer import estimate_of, trust_of
 from .area import Box, search_box
+from .clocks import told as clocks_told
+from .clocks import wrong_clocks
 from .deep import box_below, depths, nearly, prior_of
+from .earthdoubt import SHARE, doubt_of
 from .planewave import better_wave
 from .prior import Expected, place_prior
-from .search import Found, Plan, Search, Stack, smoothed
+from .search import Found, Plan, Search, Stack
 
 FloatArray = NDArray[np.float64]
 
@@ -45,20 +48,28 @@ CHOSEN = 2.0
 WORTH_IT = 0.2
 """Where the first search's peak is below so much of the threshold, nothing is looked for below it."""
 
+USUAL, LEFT = (0.8, 3.0), (0.6, 1.0)
+"""Errors of predicted times, as they usually are and as corrections by place leave them: scale of Student's t in the
+passport's standard deviations, degrees of freedom (chosen on held-out training events).
+"""
+
 _KEPT = 8
 
 
 def plan_of(passport: Passport, step_s: float, left_share: float = 1.0) -> Plan:
-    """The search that a passport's head asks for, where travel times leave ``left_share`` of what is usual.
+    """The search that a passport's head asks for; ``left_share``: what corrections by place leave of the usual errors
+    of travel times, 1 without any.
 
     The evidence is widened for what they leave; half of it, in the logarithm, is for what onsets are wrong by
     themselves.
     """
     head = passport.head
     wanted = {name: int(head[name]) for name in ("first_nodes", "first_depths", "candidates") if name in head}
+    scale, tails = LEFT if left_share < 1.0 else USUAL
     return Plan(
         **wanted,
-        smooth_s=float(head.get("smooth_steps", 0.0)) * step_s * left_share**0.5,
+        smooth_s=float(head.get("smooth_steps", 0.0)) * step_s * scale * left_share**0.5,
+        tails=tails,
         temperature=float(head.get("temperature", 1.0)),
     )
 
@@ -130,12 +141,12 @@ def near_s(stations: Sequence[Station]) -> float:
 class Migrator:
     """Locates events with one earth's travel times; keeps the searches of the station sets it met last.
 
-    ``below``: whether travel times are known far below the network, too; ``left_share``: what corrections that go by
-    place leave of the travel times' usual errors.
+    ``doubted``: standard deviation of the travel times over themselves; ``left_share``: what corrections that go by
+    place leave of their usual errors; ``below``: whether they are known far below the network, too.
     """
 
-    def __init__(self, arrivals: ArrivalTimes, left_share: float = 1.0, below: bool = True):
-        self._arrivals, self._left_share, self._below = arrivals, left_share, below
+    def __init__(self, arrivals: ArrivalTimes, doubted: float = SHARE, left_share: float = 1.0, below: bool = True):
+        self._arrivals, self._doubted, self._left_share, self._below = arrivals, doubted, left_share, below
         self._searches: OrderedDict[tuple[Any, ...], tuple[LocalFrame, Search, Search | None]] = OrderedDict()
         # The worker's threads share a locator
         self._lock = threading.Lock()
@@ -180,7 +191,16 @@ class Migrator:
             if deep.score > found.score:
                 search, found = below, deep
         estimate = estimate_of(
-            found, evidence, search.arrivals, search.box, frame, passport, built, step, fixed_depth_km is not None
+            found,
+            evidence,
+            search.arrivals,
+            search.box,
+            frame,
+            passport,
+            built,
+            step,
+            fixed_depth_km is not None,
+            doubt_of(self._doubted, step),
         )
         estimate = replace(estimate, notes=(*estimate.notes, *told))
         sure = estimate.peak is not None and estimate.peak >= threshold
@@ -192,6 +212,8 @@ class Migrator:
             place = np.array(frame.to_local(estimate.latitude, estimate.longitude)).ravel()
             apart = np.hypot(*(search.without_each(evidence, stack, found) - place).T)
             estimate = replace(estimate, influence_km=dict(zip(built.used, apart.tolist(), strict=True)))
+            clocks = wrong_clocks(evidence, _predicted(search, frame, estimate) / step, built.used, step)
+            estimate = replace(estimate, notes=(*estimate.notes, *clocks_told(clocks)))
         off = cast(float, estimate.time_s) + built.starttime - trigger_time
         if not near and abs(off) > near_s(used):
             side = "before" if off < 0 else "after"
@@ -235,6 +257,13 @@ class Migrator:
         return found
 
 
+def _predicted(search: Search, frame: LocalFrame, estimate: Estimate) -> FloatArray:
+    """When P and S are due at each station (station, 2), s after the window's start."""
+    x, y = frame.to_local(estimate.latitude, estimate.longitude)
+    late = search.arrivals(*(np.array([float(value)]) for value in (x, y, estimate.depth_km)))[0]
+    return np.asarray(late, float) + cast(float, estimate.time_s)
+
+
 def _wave(
     evidence: NDArray[np.float32],
     stack: Stack,
@@ -245,12 +274,9 @@ def _wave(
 ) -> PlaneWave | None:
     """The plane wave that explains the evidence better than the place found, crossing at about P's and S's times."""
     frame, places, _ = local_places(stations)
-    x, y = frame.to_local(estimate.latitude, estimate.longitude)
-    late = search.arrivals(*(np.array([float(value)]) for value in (x, y, estimate.depth_km)))[0]
-    times = (late + cast(float, estimate.time_s)) / search.step_s
+    times = _predicted(search, frame, estimate) / search.step_s
     windows = list(zip(np.nanmin(times, axis=0).tolist(), np.nanmax(times, axis=0).tolist(), strict=True))
-    smooth = smoothed(evidence, search.plan.smooth_s / search.step_s)
-    return better_wave(smooth, stack, places, windows, search.step_s, found.score)
+    return better_wave(search.smoothed(evidence), stack, places, windows, search.step_s, found.score)
 
 
 def box_of(

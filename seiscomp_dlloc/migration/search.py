@@ -32,6 +32,9 @@ OUT_OF_REACH = 25.0
 FINEST_REACH, MOST_MOVES = 8.0, 8
 """Half width of the finest grid in its spacings, and how often it is moved or widened."""
 
+TAILS_REACH = 12.0
+"""Where the distribution of errors is cut, in its scale."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -39,8 +42,8 @@ class Plan:
     evidence can tell apart (``coarsest_steps`` of it at the speed of P). ``refine``: by what the spacing is divided
     from grid to grid, until it is ``finest_steps`` of the evidence at the speed of P. ``candidates``: places kept from
     grid to grid. ``reach``: half width of a finer grid in spacings of the one before. ``most``: values of a stack held
-    at once. ``smooth_s``: standard deviation of the Gaussian by which the evidence is widened, for what the
-    travel times leave. ``temperature``: by what the stack is divided to make a log-probability of it.
+    at once. ``smooth_s``, ``tails``: of the errors of predicted times, by which the evidence is widened (see
+    :func:`smoothed`). ``temperature``: by what the stack is divided to make a log-probability of it.
     """
 
     first_nodes: int = 32
@@ -52,6 +55,7 @@ class Plan:
     reach: float = 1.6
     most: int = 6_000_000
     smooth_s: float = 0.0
+    tails: float = 3.0
     temperature: float = 1.0
 
 
@@ -83,16 +87,28 @@ def widened(evidence: NDArray[np.float32], p_steps: float, s_steps: float) -> ND
     return out
 
 
-def smoothed(evidence: NDArray[np.float32], sigma_steps: float) -> NDArray[np.float32]:
-    """Evidence of an onset known to no better than ``sigma_steps``: the mean of its likelihood ratio (S: 1.5 times)."""
-    if sigma_steps <= 0.0:
+def smoothed(evidence: NDArray[np.float32], scale_steps: float, tails: float) -> NDArray[np.float32]:
+    """Evidence of an onset that is predicted no better than this: the mean of its likelihood ratio.
+
+    Errors of the prediction have Student's t distribution of ``tails`` degrees of freedom and this scale, for S 1.5
+    times as large. With a normal distribution an onset that is far off, as by a wrong clock, would pull the more the
+    farther it is (Lange et al. 1989).
+    """
+    if scale_steps <= 0.0:
         return evidence
     ratio = np.exp(evidence.astype(np.float64))
     parts = [
-        ndimage.gaussian_filter1d(ratio[:, phase], factor * sigma_steps, axis=-1, mode="nearest")
+        ndimage.convolve1d(ratio[:, phase], _student(factor * scale_steps, tails), axis=-1, mode="nearest")
         for phase, factor in enumerate((1.0, 1.5))
     ]
     return np.asarray(np.log(np.stack(parts, axis=1)), np.float32)
+
+
+def _student(scale_steps: float, tails: float) -> FloatArray:
+    reach = int(np.ceil(TAILS_REACH * scale_steps))
+    away = np.arange(-reach, reach + 1) / scale_steps
+    weight = (1.0 + away**2 / tails) ** (-0.5 * (tails + 1.0))
+    return np.asarray(weight / weight.sum())
 
 
 class Search:
@@ -105,6 +121,10 @@ class Search:
         self._first = axes(box, coarse, max(depth / max(plan.first_depths - 1, 1), 1e-3))
         self._coarse_km, self._coarse_depth_km = coarse, max(depth / max(plan.first_depths - 1, 1), 1e-3)
         self._first_times: NDArray[np.floating] | None = None
+
+    def smoothed(self, evidence: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Evidence (station, 2, time) as the search takes it: of onsets predicted no better than the plan says."""
+        return smoothed(evidence, self.plan.smooth_s / self.step_s, self.plan.tails)
 
     def latest_first_arrival(self) -> float:
         """How long P takes from the coarsest grid's nodes to each one's nearest station, at most (s)."""
@@ -131,7 +151,7 @@ class Search:
     ) -> Found:
         """The best place for ``evidence`` (station, 2, time), origin times between two bounds (s after its first)."""
         plan, step = self.plan, self.step_s
-        evidence = smoothed(evidence, plan.smooth_s / step)
+        evidence = self.smoothed(evidence)
         spacing, depth_spacing = self._coarse_km, self._coarse_depth_km
         finest = plan.finest_steps * step * P_SPEED
         nodes, times = self._first.nodes(), self._times_of_first()
@@ -229,7 +249,7 @@ class Search:
 
     def without_each(self, evidence: NDArray[np.float32], stack: Stack, found: Found) -> FloatArray:
         """(station, 2) km: the mean epicentre on the grid of ``found`` without each station's evidence."""
-        evidence, step = smoothed(evidence, self.plan.smooth_s / self.step_s), self.step_s
+        evidence, step = self.smoothed(evidence), self.step_s
         some = found.log_probability.ravel() >= found.log_probability.max() - OUT_OF_REACH
         nodes, origins = tuple(line[some] for line in found.axes.nodes()), found.origins_s
         arrival = ((self.arrivals(*nodes) + origins[0]) / step).astype(np.float32)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..locate import Locator
 from ..migration.locating import STACK
-from ..migration.search import smoothed
 from ..passport import Passport
 from ..records import Conditioned
 from .detecting import Candidate, Nodes, Plan, agreement, candidates
@@ -42,7 +41,7 @@ def find(locator: Locator, stream: Sequence[Any], span: tuple[float, float], pla
     _, search = locator.migrator.search(seen.stations, record.passport, locator.options.fixed_depth_km)
     places, times, spacing = search.coarsest()
     nodes = Nodes(times, spacing, search.prior(*places))
-    evidence = smoothed(seen.values, search.plan.smooth_s / seen.step_s)
+    evidence = search.smoothed(seen.values)
 
     def stack(
         values: NDArray[np.float32], arrivals: NDArray[np.float32], origins: NDArray[np.float32]
