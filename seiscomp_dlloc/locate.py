@@ -288,12 +288,15 @@ class Locator:
                 batch = []
         yield from self._answer(batch)
 
-    def first_break(self, trigger: Trigger, stream: Any) -> float | None:
-        """When the model's window would have its anchor (POSIX s); None where ``stream`` does not tell.
+    def window_end(self, trigger: Trigger, stream: Any) -> float | None:
+        """Until when (POSIX s) waveforms are needed, by the first break and at the scale of the stations in ``stream``.
 
-        Raises InputErrors only.
+        None where ``stream`` does not tell. Raises InputErrors only.
         """
-        return self._prepare(Job(trigger, stream)).anchor
+        case = self._prepare(Job(trigger, stream))
+        if case.anchor is None or case.passport is None:
+            return None
+        return required_window(trigger, case.passport, known=case.anchor)[1]
 
     def record(self, time: float, stream: Any, span: Span) -> Record:
         """Waveforms of any length, conditioned as those of an event at ``time`` (POSIX s) would be.

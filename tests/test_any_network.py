@@ -16,7 +16,7 @@ from seiscomp_dlloc.errors import ModelError, SettingError
 from seiscomp_dlloc.formats.inventory import read_inventory
 from seiscomp_dlloc.formats.triggers import read_triggers
 from seiscomp_dlloc.geometry import distance_azimuth
-from seiscomp_dlloc.locate import Locator
+from seiscomp_dlloc.locate import Locator, required_window
 from seiscomp_dlloc.model import load, read_passport
 from seiscomp_dlloc.passport import from_dict
 from seiscomp_dlloc.records import Station, Trigger
@@ -212,6 +212,20 @@ def test_the_scale_goes_with_the_networks_aperture():
     sizes = (5.0, 70.0, 71.0, 300.0, 5e3)
     rates = [[p.preprocessing.sampling_rate_hz for p in passport.scales_for(km)] for km in sizes]
     assert rates == [[50.0, 20.0, 10.0], [50.0, 20.0, 10.0], [20.0, 10.0], [10.0], [10.0]]
+
+
+@pytest.mark.parametrize("name", ANY)
+def test_a_network_is_waited_for_as_long_as_its_own_scale_takes(name, jobs, inventory):
+    model = load(models.resolve(name), "cpu", threads=1)
+    locator = Locator(model, inventory, Options(magnitude=False), EARTH)
+    trigger, stream = jobs[0]
+    longest = required_window(trigger, model.passport)[1] - trigger.time
+    end = locator.window_end(trigger, stream)
+    # 76.8 s at the scale of this network, half a minute for the magnitude, and what the first break may be late by
+    assert 76.8 < end - trigger.time < 76.8 + 50.0 < longest - 30.0
+    (whole, part) = (locator.locate(trigger, some) for some in (stream, stream.slice(endtime=obspy.UTCDateTime(end))))
+    assert part.accepted
+    assert part.hypocenter.latitude == pytest.approx(whole.hypocenter.latitude, abs=1e-6)
 
 
 def test_slow_stations_get_a_coarser_scale(jobs, inventory, monkeypatch):

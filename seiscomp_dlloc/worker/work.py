@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from xml.sax.saxutils import unescape
 
 import numpy as np
-from obspy import Stream
 
 from ..errors import (
     DllocError,
@@ -193,16 +192,13 @@ def _window(request: JobRequest, tools: Tools) -> tuple[Window | None, tuple[Dro
 
 
 def _later(request: JobRequest, tools: Tools) -> Later | None:
-    """How the window's end is told where no pick does: by the first break, once the data that tell it are there."""
+    """How the window's end is told by the data that are there first: by the first break where no pick tells it, and by
+    the network's scale where the model has several.
+    """
     trigger = request.trigger
-    if any(pick.used for pick in trigger.picks):
+    if any(pick.used for pick in trigger.picks) and len(tools.model.passport.scales) == 1:
         return None
-
-    def end(stream: Stream) -> float | None:
-        anchor = tools.locator.first_break(trigger, stream)
-        return None if anchor is None else required_window(trigger, tools.model.passport, known=anchor)[1]
-
-    return Later(trigger.time + FOUND_AFTER_S, end)
+    return Later(trigger.time + FOUND_AFTER_S, lambda stream: tools.locator.window_end(trigger, stream))
 
 
 def _far(request: JobRequest, tools: Tools, stations: Sequence[Station]) -> tuple[Dropped, ...]:
