@@ -7,8 +7,9 @@ evaluations are one call.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import ModelError
 from .flatlayers import FlatLayers
+from .spherelayers import Curve, SphereLayers, lower_to
+from .timerows import TimeRows
 from .units import degrees_to_km, m_to_km
 
 FloatArray = NDArray[np.float64]
@@ -125,15 +128,22 @@ _DEPTH_STEP_KM = 0.5
 _DISTANCE_STEP_KM = 0.5
 _NEAR_KM = 1500.0
 _FAR_STEP_KM = 25.0
+_CHECKED_ROW = 29
+_SAME_S = 1e-5
+_KM_PER_RADIAN = degrees_to_km(math.degrees(1.0))
 
 
 class TaupTravelTimes:
     """First arrivals of an ObsPy TauP model, from tables that are filled as depths are asked for.
 
     One row of the table holds the first arrival at one source depth on distances every 0.5 km to 1500 km (every
-    25 km beyond); rows stand every 0.5 km of depth; between nodes the time is linear. TauP's curves of time against
-    distance are interpolated by cubic Hermite polynomials whose slopes are TauP's own ray parameters. Against TauP
-    asked directly: better than 0.02 s within 1000 km.
+    25 km beyond); rows stand every 0.5 km of depth; between nodes the time is linear. Curves of time against distance
+    are interpolated by cubic Hermite polynomials whose slopes are the ray parameters. Against TauP asked directly:
+    better than 0.02 s within 1000 km.
+
+    To 1500 km a row holds the rays through crust and mantle, computed from TauP's own layers and ray parameters
+    (:mod:`~seiscomp_dlloc.spherelayers`): TauP's times but for rounding, in a fraction of its time. Beyond, and where a
+    channel of low velocity bends rays down, TauP sums up its phases itself, which takes some fifty times as long.
 
     TauP's surface is taken as sea level. Receiver elevation e turns the time t into sqrt(t^2 + 2 t e s + (e/v)^2),
     s = sqrt(1/v^2 - p^2), v the model's velocity at the surface, p the ray parameter: exact where rays are straight,
@@ -153,7 +163,12 @@ class TaupTravelTimes:
         self._max_depth = float(self._model.cmb_depth) - _DEPTH_STEP_KM
         near = np.arange(0.0, _NEAR_KM, _DISTANCE_STEP_KM)
         self._distance = np.concatenate([near, np.arange(_NEAR_KM, degrees_to_km(180.0), _FAR_STEP_KM)])
-        self._rows: dict[tuple[Phase, int], FloatArray] = {}
+        self._near, self._far = slice(0, near.size + 1), slice(near.size, None)
+        self._tables: dict[Phase, tuple[TimeRows, TimeRows]] = {}
+        for phase in PHASES:
+            nearby, away = partial(self._near_row, phase, self._checked(phase)), partial(self._far_row, phase)
+            near_km, far_km = self._distance[self._near], self._distance[self._far]
+            self._tables[phase] = TimeRows(near_km, nearby), TimeRows(far_km, away)
 
     def times(
         self, phase: Phase, distance_km: ArrayLike, depth_km: ArrayLike, elevation_m: ArrayLike = 0.0
@@ -164,43 +179,58 @@ class TaupTravelTimes:
         )
         x, z = distance.ravel(), np.clip(depth.ravel(), 0.0, self._max_depth)
         height = m_to_km(1.0) * elevation.ravel() + np.minimum(depth.ravel(), 0.0)
-        upper_row = np.floor(z / _DEPTH_STEP_KM).astype(int)
-        share = z / _DEPTH_STEP_KM - upper_row
-        place = np.clip(np.searchsorted(self._distance, x, side="right") - 1, 0, self._distance.size - 2)
-        step = self._distance[place + 1] - self._distance[place]
-        along = (x - self._distance[place]) / step
-        time, slowness = np.zeros_like(x), np.zeros_like(x)
-        for row, weight in ((upper_row, 1.0 - share), (upper_row + 1, share)):
-            for index in np.unique(row[weight > 0]):
-                here = (row == index) & (weight > 0)
-                table = self._row(phase, int(index))
-                first, second = table[place[here]], table[place[here] + 1]
-                time[here] += weight[here] * (first + along[here] * (second - first))
-                slowness[here] += weight[here] * (second - first) / step[here]
+        place = z / _DEPTH_STEP_KM
+        near, far = self._tables[phase]
+        away = x >= _NEAR_KM
+        if np.any(away):
+            time, slowness = np.empty_like(x), np.empty_like(x)
+            for table, here in ((near, ~away), (far, away)):
+                time[here], slowness[here] = table.at(x[here], place[here])
+        else:
+            time, slowness = near.at(x, place)
         surface = 1.0 / self._surface_velocity[phase]
         vertical = np.sqrt(np.clip(surface**2 - slowness**2, 0.0, None))
         time = np.sqrt(np.clip(time**2 + 2.0 * time * vertical * height + (surface * height) ** 2, 0.0, None))
         return np.asarray(time.reshape(distance.shape))
 
-    def _row(self, phase: Phase, index: int) -> FloatArray:
-        if (phase, index) not in self._rows:
-            self._rows[phase, index] = self._first_arrivals(phase, index * _DEPTH_STEP_KM)
-        return self._rows[phase, index]
+    def _checked(self, phase: Phase) -> SphereLayers | None:
+        """Rays that give TauP's times of one row, in which all kinds of them are first somewhere; else None."""
+        mantle = _mantle(self._model, phase)
+        if mantle is None:
+            return None
+        # Another version of TauP may sample or keep its models otherwise, and slow times are better than wrong ones
+        missed = self._near_row(phase, mantle, _CHECKED_ROW) - self._first_arrivals(phase, _CHECKED_ROW)[self._near]
+        return mantle if bool(np.all(np.abs(missed) < _SAME_S)) else None
 
-    def _first_arrivals(self, phase: Phase, depth_km: float) -> FloatArray:
+    def _near_row(self, phase: Phase, mantle: SphereLayers | None, row: int) -> FloatArray:
+        """Times (s) of a row to 1500 km, from the rays of ``mantle``; from TauP where there is none, or no time."""
+        if mantle is not None:
+            depth_km, distance = row * _DEPTH_STEP_KM, self._distance[self._near]
+            earliest = np.full(distance.size, np.inf)
+            curve = mantle.curve(float(self._model.radius_of_planet) - depth_km)
+            lower_to(curve.scaled(_KM_PER_RADIAN), distance, earliest)
+            if np.all(np.isfinite(earliest)):
+                return earliest
+        return self._first_arrivals(phase, row)[self._near]
+
+    def _far_row(self, phase: Phase, row: int) -> FloatArray:
+        """Times (s) of a row from 1500 km on."""
+        return self._first_arrivals(phase, row)[self._far]
+
+    def _first_arrivals(self, phase: Phase, row: int) -> FloatArray:
+        """Times (s) of a row at all distances, from TauP's own phases."""
         from obspy.taup.seismic_phase import SeismicPhase
 
-        corrected, km_per_radian = self._model.depth_correct(depth_km), degrees_to_km(float(np.degrees(1.0)))
+        depth_km = row * _DEPTH_STEP_KM
+        corrected = self._model.depth_correct(depth_km)
         earliest = np.full(self._distance.size, np.inf)
         if depth_km == 0.0:
             earliest[0] = 0.0  # source and receiver coincide: no branch of TauP reaches there
         for name in _TAUP_PHASES[phase]:
             curve = SeismicPhase(name, corrected)
-            if curve.dist.size < 2:
-                continue
-            x, slope = curve.dist * km_per_radian, curve.ray_param / km_per_radian
-            for i in range(x.size - 1):
-                _lower_by_segment(earliest, self._distance, x[i : i + 2], curve.time[i : i + 2], slope[i : i + 2])
+            if curve.dist.size > 1:
+                points = Curve(curve.dist, curve.time, curve.ray_param)
+                lower_to(points.scaled(_KM_PER_RADIAN), self._distance, earliest)
         known = np.isfinite(earliest)
         if not np.any(known):
             raise ModelError(f"earth model: TauP gives no {phase} arrival from {depth_km} km depth")
@@ -210,27 +240,21 @@ class TaupTravelTimes:
         return filled
 
 
-def _lower_by_segment(
-    earliest: FloatArray, grid: FloatArray, x: FloatArray, time: FloatArray, slope: FloatArray
-) -> None:
-    """Lower ``earliest`` on ``grid`` to the Hermite cubic through two neighbouring points of a travel-time curve."""
-    if x[0] > x[1]:
-        x, time, slope = x[::-1], time[::-1], slope[::-1]
-    start, stop = np.searchsorted(grid, [x[0] - 1e-9, x[1] + 1e-9])
-    if start == stop:
-        return
-    width = x[1] - x[0]
-    if width < 1e-9:
-        values = np.full(stop - start, time.min())
-    else:
-        s = (grid[start:stop] - x[0]) / width
-        values = (
-            (1 + 2 * s) * (1 - s) ** 2 * time[0]
-            + s * (1 - s) ** 2 * width * slope[0]
-            + s**2 * (3 - 2 * s) * time[1]
-            + s**2 * (s - 1) * width * slope[1]
+def _mantle(model: Any, phase: Phase) -> SphereLayers | None:
+    """Rays of a phase through TauP's layers above the core; None where slowness does not fall all the way."""
+    layers = model.s_mod.p_layers if phase == "P" else model.s_mod.s_layers
+    layers = layers[layers["bot_depth"] <= model.cmb_depth]
+    radius = float(model.radius_of_planet)
+    try:
+        return SphereLayers(
+            radius - layers["top_depth"],
+            radius - layers["bot_depth"],
+            layers["top_p"],
+            layers["bot_p"],
+            model.ray_params,
         )
-    earliest[start:stop] = np.minimum(earliest[start:stop], values)
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=8)

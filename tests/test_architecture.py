@@ -18,8 +18,8 @@ PREPROCESSING = {
 }  # fmt: skip
 INPUTS = {"tensor", "snapshots", "representations"}
 ANSWERS = {
-    "decode", "heads", "flatlayers", "traveltimes", "arrivals", "predict", "network", "onsets", "origintime",
-    "magnitude", "trust", "solution"
+    "decode", "heads", "flatlayers", "spherelayers", "timerows", "traveltimes", "arrivals", "predict", "network",
+    "onsets", "origintime", "magnitude", "trust", "solution"
 }  # fmt: skip
 CORE = CONTRACTS | PREPROCESSING | INPUTS | ANSWERS | {"model", "migration", "locate"}
 EDGES = {"waveforms", "formats"}
@@ -43,7 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     "snapshots": CONTRACTS | PREPROCESSING,
     "representations": CONTRACTS | {"tensor", "snapshots", "traveltimes"},
     "flatlayers": set(),
-    "traveltimes": CONTRACTS | {"flatlayers"},
+    "spherelayers": set(),
+    "timerows": set(),
+    "traveltimes": CONTRACTS | {"flatlayers", "spherelayers", "timerows"},
     "predict": CONTRACTS | {"traveltimes"},
     "arrivals": CONTRACTS | {"traveltimes"},
     "network": CONTRACTS,

@@ -1,8 +1,11 @@
+import threading
+
 import numpy as np
 import pytest
 
+from seiscomp_dlloc import traveltimes
 from seiscomp_dlloc.errors import ModelError
-from seiscomp_dlloc.traveltimes import LayeredTravelTimes, from_passport
+from seiscomp_dlloc.traveltimes import LayeredTravelTimes, TaupTravelTimes, from_passport
 
 X = np.linspace(0.0, 200.0, 401)
 
@@ -93,6 +96,90 @@ def test_taup_table_equals_taup_asked_directly(iasp91):
         for depth in (7.3, 33.2):
             expected = [min(a.time for a in direct.get_travel_times(depth, km_to_degrees(d), names)) for d in x]
             np.testing.assert_allclose(iasp91.times(phase, x, depth), expected, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["iasp91", "ak135"])
+def test_taup_table_equals_taup_asked_directly_to_ten_degrees_and_300_km(name):
+    """The documented 0.02 s; a source above sea level is one on TauP's surface, under a receiver as much lower."""
+    from obspy.taup import TauPyModel
+
+    from seiscomp_dlloc.units import km_to_degrees
+
+    direct, model, rng = TauPyModel(name), from_passport({"kind": "taup", "name": name}), np.random.default_rng(8)
+    x, z = rng.uniform(0.0, 1112.0, 40), rng.uniform(-3.0, 300.0, 40)
+    x[:10] /= 40.0
+    z[5:20] /= 10.0
+    for phase, names in (("P", ["p", "P", "Pn"]), ("S", ["s", "S", "Sn"])):
+        expected = [
+            min(a.time for a in direct.get_travel_times(max(depth, 0.0), km_to_degrees(d), names))
+            for d, depth in zip(x, z, strict=True)
+        ]
+        times = model.times(phase, x, z, -1000.0 * np.minimum(z, 0.0))
+        np.testing.assert_allclose(times, expected, atol=0.01)
+
+
+def without_rays_of_ours(monkeypatch, name):
+    """The model with every time summed up by TauP."""
+    monkeypatch.setattr(traveltimes, "_mantle", lambda *_: None)
+    return TaupTravelTimes(name)
+
+
+@pytest.mark.parametrize("name", ["iasp91", "ak135", "prem", "jb", "herrin", "1066a"])
+def test_rays_through_taups_layers_take_taups_times(name, monkeypatch):
+    """Of 1066a only P: S has a channel of low velocity, and is left to TauP."""
+    ours, taups = TaupTravelTimes(name), without_rays_of_ours(monkeypatch, name)
+    x = np.concatenate([np.random.default_rng(2).uniform(0.0, 1500.0, 2000), [0.0, 0.01, 1499.9, 1500.0]])
+    # On the surface, on interfaces of iasp91 and on none, in the mantle, at the ends of what earthquakes do
+    for depth in (-1.0, 0.0, 7.3, 20.0, 35.0, 68.2, 300.0, 660.0, 699.0):
+        for phase in traveltimes.PHASES:
+            expected = taups.times(phase, x, depth, 800.0)
+            np.testing.assert_allclose(ours.times(phase, x, depth, 800.0), expected, atol=1e-7, rtol=0.0)
+
+
+def test_rays_that_are_not_taups_are_not_taken(monkeypatch):
+    expected = TaupTravelTimes("iasp91").times("P", [3.0, 90.0, 500.0], [5.0, 15.0, 40.0])
+    whole = traveltimes._mantle
+
+    class Late:
+        def __init__(self, rays):
+            self._rays = rays
+
+        def curve(self, radius_km):
+            curve = self._rays.curve(radius_km)
+            return curve._replace(time=1.001 * curve.time)
+
+    monkeypatch.setattr(traveltimes, "_mantle", lambda model, phase: Late(whole(model, phase)))
+    times = TaupTravelTimes("iasp91").times("P", [3.0, 90.0, 500.0], [5.0, 15.0, 40.0])
+    np.testing.assert_allclose(times, expected, atol=1e-7)
+
+
+def test_far_and_near_distances_are_one_curve(iasp91):
+    x = np.array([[1499.0, 1499.99, 1500.0, 1500.01, 1501.0, 9000.0]])
+    times = iasp91.times("P", x, np.array([[10.0], [200.0]]))
+    assert np.all(np.diff(times, axis=1) > 0.0)
+    np.testing.assert_allclose(times[:, 3] - times[:, 1], 0.02 * 0.123, atol=1e-3)
+    np.testing.assert_allclose(times[:, 5], [iasp91.times("P", 9000.0, z) for z in (10.0, 200.0)])
+    assert iasp91.times("P", np.zeros(0), np.zeros(0)).shape == (0,)
+
+
+def test_threads_that_share_a_model_get_the_same_times():
+    shared, x = TaupTravelTimes("ak135"), np.linspace(0.0, 300.0, 200)
+    depths, found = np.linspace(0.0, 90.0, 160), {}
+
+    def ask(number):
+        order = np.random.default_rng(number).permutation(depths.size)
+        rows = {i: shared.times("S", x, depths[i]) for i in order}
+        found[number] = np.stack([rows[i] for i in range(depths.size)])
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = TaupTravelTimes("ak135").times("S", x, depths[:, None])
+    assert len(found) == 4
+    for times in found.values():
+        np.testing.assert_array_equal(times, expected)
 
 
 def test_layered_iasp91_crust_agrees_with_taup(iasp91):
