@@ -29,11 +29,12 @@ FloatArray = NDArray[np.float64]
 class Estimate:
     """What a model says of one event, whatever its head.
 
-    ``covariance_km2`` (3, 3) x, y, z, NaN where unknown. ``peak`` None for heads without one. ``time_s`` is seconds
-    after the window's first sample. ``image`` is what the peak was taken from. ``sure``: nothing else need be looked
-    for. ``chosen``: of several events in the window the one that the trigger means was taken. ``influence_km``:
-    station (``NET.STA``) -> how far the epicentre moves without it. ``score``: sum of the evidence, a log-likelihood
-    ratio, where the head has one. ``wave``: a plane wave that explains the evidence better than this place does.
+    ``covariance_km2`` (3, 3) x, y, z, NaN where unknown; ``doubt_km2`` as a hypocentre's. ``peak`` None for heads
+    without one. ``time_s`` is seconds after the window's first sample. ``image`` is what the peak was taken from.
+    ``sure``: nothing else need be looked for. ``chosen``: of several events in the window the one that the trigger
+    means was taken. ``influence_km``: station (``NET.STA``) -> how far the epicentre moves without it. ``score``: sum
+    of the evidence, a log-likelihood ratio, where the head has one. ``wave``: a plane wave that explains the evidence
+    better than this place does.
     """
 
     latitude: float
@@ -56,6 +57,7 @@ class Estimate:
     influence_km: Mapping[str, float] = field(default_factory=dict)
     score: float | None = None
     wave: PlaneWave | None = None
+    doubt_km2: FloatArray | None = None
 
 
 def _output(outputs: Mapping[str, NDArray[Any]], name: str, passport: Passport) -> NDArray[Any]:

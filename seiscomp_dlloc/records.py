@@ -176,7 +176,9 @@ DepthType = Literal["from location", "operator assigned", "other"]
 
 @dataclass(frozen=True)
 class Hypocenter:
-    """Where and when. ``covariance_km2`` (3, 3): x east, y north, z down; NaN where unknown."""
+    """Where and when. ``covariance_km2`` (3, 3): x east, y north, z down; NaN where unknown. ``doubt_km2`` (3, 3): what
+    of it is there because travel times may be wrong; None where that is not told apart.
+    """
 
     latitude: float
     longitude: float
@@ -185,6 +187,7 @@ class Hypocenter:
     time: float
     time_sigma_s: float | None = None
     depth_type: DepthType = "from location"
+    doubt_km2: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

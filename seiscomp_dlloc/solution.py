@@ -114,7 +114,7 @@ class Solver:
         seen, pick_network, notes = self._picks(case, place)
         stack = self._stack(case, network, used)
         time, sigma, weights, time_note = self._time(case, estimate, network, used, seen, pick_network, stack)
-        hypocenter = Hypocenter(*place, estimate.covariance_km2, time, sigma, estimate.depth_type)
+        hypocenter = Hypocenter(*place, estimate.covariance_km2, time, sigma, estimate.depth_type, estimate.doubt_km2)
         magnitude, magnitude_note = self._magnitude(case, estimate, hypocenter)
         bursts, elsewhere = _bursts(case, estimate, hypocenter, network, stack)
         abstention = self._judge(case, estimate, hypocenter, network, used, bursts)

@@ -30,25 +30,27 @@ def row(east_km: float, north_km: float, down_km: float, covariance: np.ndarray)
         "north_km": north_km,
         "depth_km": down_km,
         "covariance_km2": covariance.tolist(),
+        "doubt_km2": (0.25 * covariance).tolist(),
         "score": 30.0,
         "stations": 12,
     }
 
 
-def claims(near: bool | None, score: np.ndarray, stations: float = 10.0, square: float = 1.0) -> Claims:
+def claims(near: bool | None, score: np.ndarray, stations: float = 10.0, off: float = 1.0) -> Claims:
     """Answers near their events or not; of windows without one where ``near`` is None."""
     count = len(score)
     error = np.full(count, np.inf if near is None else 0.01 if near else 0.5)
-    squares = np.full(count, np.nan if near is None else square)
-    return Claims(squares, squares, error, score, np.full(count, stations))
+    apart = np.full((count, 3), np.nan if near is None else off)
+    covariance = np.tile(np.eye(3), (count, 1, 1))
+    return Claims(apart, covariance, 0.0 * covariance, error, score, np.full(count, stations))
 
 
 def test_errors_are_counted_in_what_is_stated_and_in_the_networks_aperture() -> None:
     covariance = np.diag([4.0, 1.0, 9.0])
     lost = {**row(0.0, 0.0, 0.0, covariance), "located": False}
     found = claims_of([row(2.0, 0.0, 3.0, covariance), lost, row(0.0, -3.0, 0.0, covariance)], 25.0)
-    assert found.epicentre == pytest.approx([1.0, 9.0])
-    assert found.depth == pytest.approx([1.0, 0.0])
+    assert found.apart.tolist() == [[2.0, 0.0, 3.0], [0.0, -3.0, 0.0]]
+    assert np.array_equal(found.covariance, 4.0 * found.doubt)
     assert found.error == pytest.approx([0.08, 0.12])
     assert found.near.tolist() == [True, False]
     assert len(claims_of([], 25.0).error) == 0
@@ -68,7 +70,7 @@ def test_the_trust_is_the_share_of_answers_that_are_near_an_event() -> None:
     score, stations = rng.uniform(0.0, 50.0, count), rng.integers(4, 30, count).astype(float)
     chance = 1.0 / (1.0 + np.exp(-(-4.0 + 0.3 * score - 0.2 * stations)))
     near = rng.random(count) < chance
-    found = Claims(np.ones(count), np.ones(count), np.where(near, 0.5, 2.0) * NEAR_SHARE, score, stations)
+    found = replace(claims(True, score), error=np.where(near, 0.5, 2.0) * NEAR_SHARE, stations=stations)
     trust = fitted_trust(found)
     assert trust == pytest.approx(TRUST, rel=0.15)
     peaks = found.peaks(trust)
@@ -77,17 +79,29 @@ def test_the_trust_is_the_share_of_answers_that_are_near_an_event() -> None:
         assert np.mean(near[part]) == pytest.approx(np.mean(peaks[part]), abs=0.06)
 
 
-def test_scales_make_the_regions_of_answers_that_are_stood_by_hold_as_many_as_they_say() -> None:
+@pytest.mark.parametrize("doubted", [0.0, 3.0])
+def test_scales_make_the_regions_of_answers_that_are_stood_by_hold_as_many_as_they_say(doubted: float) -> None:
     rng = np.random.default_rng(2)
     sure = claims(True, np.full(4000, 60.0))
-    epicentre, depth = 9.0 * (rng.standard_normal((4000, 2)) ** 2).sum(1), 4.0 * rng.standard_normal(4000) ** 2
-    weak = claims(True, np.full(500, 5.0), square=1e4)
+    # Nine and four times what is stated, and what no scale changes
+    spread = np.sqrt(np.array([9.0, 9.0, 4.0]) + doubted)
+    doubt = doubted * sure.covariance
+    sure = replace(sure, apart=spread * rng.standard_normal((4000, 3)), covariance=sure.covariance + doubt, doubt=doubt)
+    weak = claims(True, np.full(500, 5.0), off=100.0)
     noise = claims(None, rng.uniform(0.0, 10.0, 300))
-    found = calibration(joined([replace(sure, epicentre=epicentre, depth=depth), weak, noise]), TRUST)
-    assert found["covariance_scale"] == pytest.approx(9.0, rel=0.08)
-    assert found["depth_covariance_scale"] == pytest.approx(4.0, rel=0.1)
-    inside = np.mean(epicentre / found["covariance_scale"] <= chi2.ppf(0.68, 2))
-    assert inside == pytest.approx(0.68, abs=0.005)
+    found = calibration(joined([sure, weak, noise]), TRUST)
+    assert found["covariance_scale"] == pytest.approx(9.0, rel=0.1)
+    assert found["depth_covariance_scale"] == pytest.approx(4.0, rel=0.2)
+    squares = np.sum(sure.apart[:, :2] ** 2, axis=1) / (found["covariance_scale"] + doubted)
+    assert np.mean(squares <= chi2.ppf(0.68, 2)) == pytest.approx(0.68, abs=0.005)
+
+
+def test_where_the_doubt_alone_holds_all_the_rest_is_made_small() -> None:
+    sure = claims(True, np.full(30, 60.0), off=0.1)
+    doubt = 4.0 * sure.covariance
+    found = calibration(joined([replace(sure, covariance=sure.covariance + doubt, doubt=doubt),
+                                claims(None, np.zeros(40))]), TRUST)  # fmt: skip
+    assert found["covariance_scale"] == 0.01
 
 
 def test_no_window_without_an_event_would_be_accepted_nor_anything_that_is_likely_wrong() -> None:

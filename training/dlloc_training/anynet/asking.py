@@ -211,6 +211,7 @@ def _row(solution: Solution, seconds: float, answers: Answers, k: int, times: bo
         "depth_km": float(answers.depth_km[k, 0]),
         "time_s": float(answers.time_s[k, 0]) if times else None,
         "covariance_km2": answers.covariance_km2[k, 0].tolist(),
+        "doubt_km2": None if place is None or place.doubt_km2 is None else place.doubt_km2.tolist(),
         "time_sigma_s": None if place is None else place.time_sigma_s,
         "peak": solution.peak,
         "score": solution.score,

@@ -5,13 +5,13 @@ without an event.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from obspy import Stream
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.stats import chi2
 
 from seiscomp_dlloc.errors import SettingError
@@ -47,19 +47,24 @@ NEAR_SHARE = 0.1
 CONDITIONS = ("clean", "trace:0.5", "network:0.5", "stations:6", "stations:5+network:1")
 """What the events are located in: answers of all sorts, from certain to wrong."""
 
+SCALES = 0.01, 100.0
+"""Of covariances, at least and at most."""
+
 RIDGE = 1e-3
 """Keeps the trust finite where no answer to an event is as weak as one to noise."""
 
 
 @dataclass(frozen=True)
 class Claims:
-    """Of answers, (n,) each: squared errors in stated variances, of the epicentre (two axes together) and the depth;
-    the error of the epicentre in shares of the network's aperture, infinite where there was no event; the sum of the
-    evidence, and the number of stations that it is of.
+    """Of answers: ``apart`` (n, 3), from where the event was, km east, north and down; the covariance (n, 3, 3) that
+    was stated before any scale, and ``doubt`` (n, 3, 3), what of it no scale changes; the error of the epicentre (n,)
+    in shares of the network's aperture, infinite where there was no event; the sum of the evidence, and the number of
+    stations that it is of, (n,) each.
     """
 
-    epicentre: FloatArray
-    depth: FloatArray
+    apart: FloatArray
+    covariance: FloatArray
+    doubt: FloatArray
     error: FloatArray
     score: FloatArray
     stations: FloatArray
@@ -77,27 +82,27 @@ class Claims:
 def joined(claims: Iterable[Claims]) -> Claims:
     """All of several."""
     parts = list(claims)
-    names = ("epicentre", "depth", "error", "score", "stations")
-    return Claims(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return Claims(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Claims)))
 
 
 def claims_of(rows: Iterable[dict[str, Any]], aperture_km: float) -> Claims:
     """What answers to events claim (rows of :mod:`.asking`); those without one are left out."""
     kept = [row for row in rows if row["located"]]
-    made = []
-    for row in kept:
-        apart, covariance = np.array([row["east_km"], row["north_km"]]), np.array(row["covariance_km2"])
-        square = float(apart @ np.linalg.solve(covariance[:2, :2], apart))
-        deep = row["depth_km"] ** 2 / covariance[2, 2]
-        made.append((square, deep, float(np.hypot(*apart)) / aperture_km, row["score"], row["stations"]))
-    return Claims(*np.array(made, float).reshape(-1, 5).T)
+    apart = np.array([[row[name] for name in ("east_km", "north_km", "depth_km")] for row in kept], float).reshape(
+        -1, 3
+    )
+    covariance = np.array([row["covariance_km2"] for row in kept], float).reshape(-1, 3, 3)
+    doubt = np.array([row["doubt_km2"] or np.zeros((3, 3)) for row in kept], float).reshape(-1, 3, 3)
+    score, stations = (np.array([row[name] for row in kept], float) for name in ("score", "stations"))
+    return Claims(apart, covariance, doubt, np.hypot(apart[:, 0], apart[:, 1]) / aperture_km, score, stations)
 
 
 def claims_of_noise(solutions: Iterable[Solution]) -> Claims:
     """What answers to windows without an event claim."""
     kept = [s for s in solutions if s.hypocenter is not None and s.score is not None]
-    none, score = np.full(len(kept), np.nan), np.array([s.score for s in kept], float)
-    return Claims(none, none, np.full(len(kept), np.inf), score, np.array([len(s.used_stations) for s in kept], float))
+    none, count = np.full((len(kept), 3, 3), np.nan), len(kept)
+    score, stations = np.array([s.score for s in kept], float), np.array([len(s.used_stations) for s in kept], float)
+    return Claims(none[:, 0], none, none, np.full(count, np.inf), score, stations)
 
 
 def noise_windows(
@@ -158,7 +163,8 @@ def fitted_trust(claims: Claims) -> dict[str, float]:
 def calibration(claims: Claims, trust: dict[str, float]) -> dict[str, float]:
     """The passport's ``calibration``.
 
-    Covariances are scaled so that LEVEL of the truths of answers that are stood by lie within; what is stated for
+    Covariances are scaled so that LEVEL of the truths of answers that are stood by lie within, but for the doubt about
+    travel times; what is stated for
     events that are wrongly associated is too small all the same. The threshold is the largest peak of a window without
     an event, and a little. Raises SettingError with less than 20 answers of either.
     """
@@ -172,10 +178,24 @@ def calibration(claims: Claims, trust: dict[str, float]) -> dict[str, float]:
     return {
         "peak_threshold": threshold,
         "no_event_threshold": round(float(np.quantile(peaks[none], NOISE_LEVEL)), 2),
-        "covariance_scale": _scale(claims.epicentre[stood_by], 2),
-        "depth_covariance_scale": _scale(claims.depth[stood_by], 1),
+        "covariance_scale": _scale(claims, stood_by, slice(0, 2)),
+        "depth_covariance_scale": _scale(claims, stood_by, slice(2, 3)),
     }
 
 
-def _scale(squares: FloatArray, axes: int) -> float:
-    return round(max(float(np.quantile(squares, LEVEL)) / float(chi2.ppf(LEVEL, axes)), 0.01), 3)
+def _scale(claims: Claims, kept: NDArray[np.bool_], axes: slice) -> float:
+    """What the covariance but its doubt is to be multiplied with, for these axes, so that LEVEL of the truths lie
+    within its region of LEVEL; one of SCALES where none does that.
+    """
+    apart, doubt = claims.apart[kept, axes], claims.doubt[kept, axes, axes]
+    scaled = claims.covariance[kept, axes, axes] - doubt
+    level = float(chi2.ppf(LEVEL, apart.shape[1]))
+
+    def held(log_scale: float) -> float:
+        solved = np.linalg.solve(np.exp(log_scale) * scaled + doubt, apart[..., None])[..., 0]
+        return float(np.quantile(np.sum(apart * solved, axis=1), LEVEL)) - level
+
+    low, high = np.log(SCALES)
+    if held(low) <= 0.0:
+        return SCALES[0]
+    return round(float(np.exp(brentq(held, low, high))), 3) if held(high) < 0.0 else SCALES[1]
