@@ -50,6 +50,11 @@ CONDITIONS = ("clean", "trace:0.5", "network:0.5", "stations:6", "stations:5+net
 SCALES = 0.01, 100.0
 """Of covariances, at least and at most."""
 
+AS_RECORDED = ("clean", "stations:6")
+"""Of these, those that set the scales: what noise was added to is stated wider than it need be, and would have the rest
+stated too narrow.
+"""
+
 RIDGE = 1e-3
 """Keeps the trust finite where no answer to an event is as weak as one to noise."""
 
@@ -160,8 +165,8 @@ def fitted_trust(claims: Claims) -> dict[str, float]:
     return {"offset": round(offset, 3), "score": round(score / 10.0, 4), "stations": round(stations / 10.0, 4)}
 
 
-def calibration(claims: Claims, trust: dict[str, float]) -> dict[str, float]:
-    """The passport's ``calibration``.
+def calibration(claims: Claims, trust: dict[str, float], recorded: Claims) -> dict[str, float]:
+    """The passport's ``calibration``; ``recorded``: those of the claims that set the scales.
 
     Covariances are scaled so that LEVEL of the truths of answers that are stood by lie within, but for the doubt about
     travel times; what is stated for
@@ -172,14 +177,14 @@ def calibration(claims: Claims, trust: dict[str, float]) -> dict[str, float]:
     if none.sum() < 20:
         raise SettingError("calibration: needs 20 windows without an event, or more")
     threshold = min(max(round(float(peaks[none].max()) + PEAK_MARGIN, 2), LEAST_THRESHOLD), 1.0)
-    stood_by = ~none & (peaks >= threshold)
+    stood_by = recorded.peaks(trust) >= threshold
     if stood_by.sum() < 20:
         raise SettingError(f"calibration: {stood_by.sum()} events have peaks above those of noise, 20 are needed")
     return {
         "peak_threshold": threshold,
         "no_event_threshold": round(float(np.quantile(peaks[none], NOISE_LEVEL)), 2),
-        "covariance_scale": _scale(claims, stood_by, slice(0, 2)),
-        "depth_covariance_scale": _scale(claims, stood_by, slice(2, 3)),
+        "covariance_scale": _scale(recorded, stood_by, slice(0, 2)),
+        "depth_covariance_scale": _scale(recorded, stood_by, slice(2, 3)),
     }
 
 

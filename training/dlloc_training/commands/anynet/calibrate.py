@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError(f"--model {args.model}: is calibrated already; export it again without --calibration")
     conditions = [condition_of(name) for name in calibrating.CONDITIONS]
     rng = np.random.default_rng(args.seed)
-    parts, about, clean = [], [], []
+    parts, about, clean, recorded = [], [], [], []
     for folder, earth in args.data:
         every = max(len(open_events(Path(folder), Settings(TRAIN)).chosen) // args.events, 1)
         settings = Settings(TRAIN, every, seed=args.seed)
@@ -68,21 +68,24 @@ def run(args: argparse.Namespace) -> int:
         answered = ask([subject], events, conditions, times, truth, settings, each=_progress)
         size = aperture_km(inventory_stations(events.inventory, events.chosen[0].time))
         found = [calibrating.claims_of(part.rows, size) for part in answered]
-        name = Path(folder).resolve().name
+        place = Path(folder).resolve().name
         windows = calibrating.noise_windows(events, args.noise, subject.locator, times, rng)
-        quiet = list(tqdm(subject.locator.locate_many(windows), f"noise of {name}", args.noise, disable=None))
+        quiet = list(tqdm(subject.locator.locate_many(windows), f"noise of {place}", args.noise, disable=None))
         parts += [*found, calibrating.claims_of_noise(quiet)]
         clean.append(found[0])
-        about.append({"folder": name, "earth model": Path(earth).name, "events": len(truth), "windows": len(quiet)})
+        named = zip(calibrating.CONDITIONS, found, strict=True)
+        recorded += [part for name, part in named if name in calibrating.AS_RECORDED]
+        about.append({"folder": place, "earth model": Path(earth).name, "events": len(truth), "windows": len(quiet)})
     claims = calibrating.joined(parts)
     trust = calibrating.fitted_trust(claims)
-    made = calibrating.calibration(claims, trust)
+    made = calibrating.calibration(claims, trust, calibrating.joined(recorded))
     kept = float(np.mean(calibrating.joined(clean).peaks(trust) >= made["peak_threshold"]))
     result = {
         "calibration": made,
         "head": {"trust": trust},
         "measured on": about,
         "in conditions": list(calibrating.CONDITIONS),
+        "scales in conditions": list(calibrating.AS_RECORDED),
         "clean training events accepted": round(kept, 3),
     }
     write_atomically(args.output, (json.dumps(result, indent=1) + "\n").encode())
