@@ -90,7 +90,7 @@ def test_scales_make_the_regions_of_answers_that_are_stood_by_hold_as_many_as_th
     weak = claims(True, np.full(500, 5.0), off=100.0)
     noise = claims(None, rng.uniform(0.0, 10.0, 300))
     blurred = replace(sure, apart=0.1 * sure.apart)
-    found = calibration(joined([sure, blurred, weak, noise]), TRUST, joined([sure, weak]))
+    found = calibration(joined([sure, blurred, weak, noise]), TRUST, [joined([sure, weak]), joined([blurred, weak])])
     assert found["covariance_scale"] == pytest.approx(9.0, rel=0.1)
     assert found["depth_covariance_scale"] == pytest.approx(4.0, rel=0.2)
     squares = np.sum(sure.apart[:, :2] ** 2, axis=1) / (found["covariance_scale"] + doubted)
@@ -101,7 +101,7 @@ def test_where_the_doubt_alone_holds_all_the_rest_is_made_small() -> None:
     sure = claims(True, np.full(30, 60.0), off=0.1)
     doubt = 4.0 * sure.covariance
     sure = replace(sure, covariance=sure.covariance + doubt, doubt=doubt)
-    found = calibration(joined([sure, claims(None, np.zeros(40))]), TRUST, sure)
+    found = calibration(joined([sure, claims(None, np.zeros(40))]), TRUST, [sure])
     assert found["covariance_scale"] == 0.01
 
 
@@ -110,10 +110,10 @@ def test_no_window_without_an_event_would_be_accepted_nor_anything_that_is_likel
     events = claims(True, np.full(30, 80.0))
     loud = claims(None, rng.uniform(0.0, 22.0, 200))
     peaks = loud.peaks(TRUST)
-    found = calibration(joined([events, loud]), TRUST, events)
+    found = calibration(joined([events, loud]), TRUST, [events])
     assert peaks.max() < found["peak_threshold"] <= peaks.max() + 0.03
     assert np.mean(peaks < found["no_event_threshold"]) == pytest.approx(0.95, abs=0.03)
-    assert calibration(joined([events, claims(None, np.zeros(40))]), TRUST, events)["peak_threshold"] == 0.5
+    assert calibration(joined([events, claims(None, np.zeros(40))]), TRUST, [events])["peak_threshold"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,10 @@ def test_too_few_answers_for_a_trust_are_refused(near: int, far: int, noise: int
 
 
 @pytest.mark.parametrize(
-    ("events", "windows", "message"), [(19, 100, "19 events have peaks above"), (100, 19, "20 windows without")]
+    ("events", "windows", "message"),
+    [(19, 100, "19 events of a network have"), (100, 19, "20 windows without")],
 )
 def test_too_few_are_refused(events: int, windows: int, message: str) -> None:
     recorded = claims(True, np.full(events, 60.0))
     with pytest.raises(SettingError, match=message):
-        calibration(joined([recorded, claims(None, np.ones(windows))]), TRUST, recorded)
+        calibration(joined([recorded, claims(None, np.ones(windows))]), TRUST, [recorded])

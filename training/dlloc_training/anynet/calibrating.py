@@ -4,7 +4,7 @@ Measured on recorded events of several networks that are not its tests, as they 
 without an event.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -165,11 +165,11 @@ def fitted_trust(claims: Claims) -> dict[str, float]:
     return {"offset": round(offset, 3), "score": round(score / 10.0, 4), "stations": round(stations / 10.0, 4)}
 
 
-def calibration(claims: Claims, trust: dict[str, float], recorded: Claims) -> dict[str, float]:
-    """The passport's ``calibration``; ``recorded``: those of the claims that set the scales.
+def calibration(claims: Claims, trust: dict[str, float], recorded: Sequence[Claims]) -> dict[str, float]:
+    """The passport's ``calibration``; ``recorded``: those of the claims that set the scales, of each network.
 
-    Covariances are scaled so that LEVEL of the truths of answers that are stood by lie within, but for the doubt about
-    travel times; what is stated for
+    Covariances are scaled so that at each network LEVEL of the truths of answers that are stood by lie within, or
+    more, but for the doubt about travel times; what is stated for
     events that are wrongly associated is too small all the same. The threshold is the largest peak of a window without
     an event, and a little. Raises SettingError with less than 20 answers of either.
     """
@@ -177,14 +177,15 @@ def calibration(claims: Claims, trust: dict[str, float], recorded: Claims) -> di
     if none.sum() < 20:
         raise SettingError("calibration: needs 20 windows without an event, or more")
     threshold = min(max(round(float(peaks[none].max()) + PEAK_MARGIN, 2), LEAST_THRESHOLD), 1.0)
-    stood_by = recorded.peaks(trust) >= threshold
-    if stood_by.sum() < 20:
-        raise SettingError(f"calibration: {stood_by.sum()} events have peaks above those of noise, 20 are needed")
+    stood_by = [part.peaks(trust) >= threshold for part in recorded]
+    fewest = min(int(kept.sum()) for kept in stood_by)
+    if fewest < 20:
+        raise SettingError(f"calibration: {fewest} events of a network have peaks above noise's, 20 are needed")
     return {
         "peak_threshold": threshold,
         "no_event_threshold": round(float(np.quantile(peaks[none], NOISE_LEVEL)), 2),
-        "covariance_scale": _scale(recorded, stood_by, slice(0, 2)),
-        "depth_covariance_scale": _scale(recorded, stood_by, slice(2, 3)),
+        "covariance_scale": max(_scale(*pair, slice(0, 2)) for pair in zip(recorded, stood_by, strict=True)),
+        "depth_covariance_scale": max(_scale(*pair, slice(2, 3)) for pair in zip(recorded, stood_by, strict=True)),
     }
 
 

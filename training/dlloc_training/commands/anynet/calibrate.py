@@ -74,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
         parts += [*found, calibrating.claims_of_noise(quiet)]
         clean.append(found[0])
         named = zip(calibrating.CONDITIONS, found, strict=True)
-        recorded += [part for name, part in named if name in calibrating.AS_RECORDED]
+        recorded.append(calibrating.joined(part for name, part in named if name in calibrating.AS_RECORDED))
         about.append({"folder": place, "earth model": Path(earth).name, "events": len(truth), "windows": len(quiet)})
     claims = calibrating.joined(parts)
     trust = calibrating.fitted_trust(claims)
-    made = calibrating.calibration(claims, trust, calibrating.joined(recorded))
+    made = calibrating.calibration(claims, trust, recorded)
     kept = float(np.mean(calibrating.joined(clean).peaks(trust) >= made["peak_threshold"]))
     result = {
         "calibration": made,
