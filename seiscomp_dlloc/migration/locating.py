@@ -17,8 +17,6 @@ from ..records import PlaneWave, Station
 from ..representations import ModelInput
 from .answer import estimate_of, trust_of
 from .area import Box, search_box
-from .clocks import told as clocks_told
-from .clocks import wrong_clocks
 from .deep import box_below, depths, nearly, prior_of
 from .earthdoubt import SHARE, doubt_of
 from .planewave import better_wave
@@ -212,8 +210,6 @@ class Migrator:
             place = np.array(frame.to_local(estimate.latitude, estimate.longitude)).ravel()
             apart = np.hypot(*(search.without_each(evidence, stack, found) - place).T)
             estimate = replace(estimate, influence_km=dict(zip(built.used, apart.tolist(), strict=True)))
-            clocks = wrong_clocks(evidence, _predicted(search, frame, estimate) / step, built.used, step)
-            estimate = replace(estimate, notes=(*estimate.notes, *clocks_told(clocks)))
         off = cast(float, estimate.time_s) + built.starttime - trigger_time
         if not near and abs(off) > near_s(used):
             side = "before" if off < 0 else "after"
@@ -257,13 +253,6 @@ class Migrator:
         return found
 
 
-def _predicted(search: Search, frame: LocalFrame, estimate: Estimate) -> FloatArray:
-    """When P and S are due at each station (station, 2), s after the window's start."""
-    x, y = frame.to_local(estimate.latitude, estimate.longitude)
-    late = search.arrivals(*(np.array([float(value)]) for value in (x, y, estimate.depth_km)))[0]
-    return np.asarray(late, float) + cast(float, estimate.time_s)
-
-
 def _wave(
     evidence: NDArray[np.float32],
     stack: Stack,
@@ -274,7 +263,9 @@ def _wave(
 ) -> PlaneWave | None:
     """The plane wave that explains the evidence better than the place found, crossing at about P's and S's times."""
     frame, places, _ = local_places(stations)
-    times = _predicted(search, frame, estimate) / search.step_s
+    x, y = frame.to_local(estimate.latitude, estimate.longitude)
+    late = search.arrivals(*(np.array([float(value)]) for value in (x, y, estimate.depth_km)))[0]
+    times = (late + cast(float, estimate.time_s)) / search.step_s
     windows = list(zip(np.nanmin(times, axis=0).tolist(), np.nanmax(times, axis=0).tolist(), strict=True))
     return better_wave(search.smoothed(evidence), stack, places, windows, search.step_s, found.score)
 

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..formats.atomic import write_atomically
+from ..formats.plain import ellipse_km, sigma_depth_km
 from ..locate import Located
 from ..records import Hypocenter
 from .maps import close_up, network_map
@@ -114,10 +115,7 @@ def _degrees(value: float, letters: str) -> str:
 
 
 def _sigma_text(hypocenter: Hypocenter) -> tuple[str, str]:
-    variance = np.diag(hypocenter.covariance_km2)
-    texts = ("", "")
-    if np.all(np.isfinite(variance[:2])):
-        texts = (f" ± {np.sqrt(max(variance[0] + variance[1], 0.0) / 2):.1f} km", "")
-    if np.isfinite(variance[2]):
-        texts = (texts[0], f" ± {np.sqrt(max(variance[2], 0.0)):.1f} km")
-    return texts
+    """Standard deviations of the epicentre, along the longer axis of its ellipse as in the table, and of the depth."""
+    major, depth = ellipse_km(hypocenter)[0], sigma_depth_km(hypocenter)
+    texts = ["" if np.isnan(sigma) else f" ± {sigma:.1f} km" for sigma in (major, depth)]
+    return texts[0], texts[1]

@@ -138,10 +138,14 @@ def _half_width(picture: EventPicture, hypocenter: Hypocenter, frame: LocalFrame
 
 
 def _depth_range(picture: EventPicture, hypocenter: Hypocenter) -> tuple[float, float]:
+    """Depths of the sections: the image's, and the whole ellipse."""
+    low, high = min(0.0, hypocenter.depth_km - 5.0), hypocenter.depth_km + 15.0
     if picture.image is not None:
         edges = _edges(picture.image.grid.z_km, picture.image.grid.dz_km)
-        return float(edges[0]), float(edges[-1])
-    return min(0.0, hypocenter.depth_km - 5.0), hypocenter.depth_km + 15.0
+        low, high = float(edges[0]), float(edges[-1])
+    variance = float(hypocenter.covariance_km2[2, 2])
+    reach = 1.1 * ELLIPSE_FACTOR * float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else 0.0
+    return min(low, hypocenter.depth_km - reach), max(high, hypocenter.depth_km + reach)
 
 
 def _draw_image(ax: Any, image: LocationImage, frame: LocalFrame, axis: int, transpose: bool) -> None:
