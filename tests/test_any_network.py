@@ -310,6 +310,18 @@ def test_the_command_line_says_what_the_model_is_and_locates(tmp_path, capsys):
     assert "quakeml" in (tmp_path / "out.xml").read_text("utf-8")
 
 
+def test_a_station_with_waveforms_that_the_inventory_lacks_is_named(tmp_path, capsys):
+    inventory = obspy.read_inventory(str(DATA / "stations.xml")).remove(station="S25")
+    inventory.write(str(tmp_path / "stations.xml"), "STATIONXML")
+    for given, warned in ((tmp_path / "stations.xml", True), (DATA / "stations.xml", False)):
+        assert main([
+            "locate", "--events", str(DATA / "triggers.xml"), "--waveforms", str(DATA / "waveforms.mseed"),
+            "--inventory", str(given), "--model", "migration", "--no-progress",
+        ]) == 0  # fmt: skip
+        said = "waveforms of 1 station that the inventory does not have then: XX.S25"
+        assert (said in capsys.readouterr().err) is warned
+
+
 def test_a_station_of_the_window_that_counts_is_not_told_to_be_left_out_of_another(jobs, inventory):
     trigger, stream = jobs[0]
     began = true_hypocentres(DATA / "truth.xml")[trigger.public_id].time

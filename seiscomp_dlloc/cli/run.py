@@ -25,7 +25,7 @@ from ..formats.scml import VERSIONS, write_scml
 from ..formats.triggers import TriggerFile, read_triggers
 from ..locate import Job, Located, Locator, required_window
 from ..model import Model, load
-from ..network import inventory_stations, nothing_recorded, stations_to_fetch
+from ..network import inventory_stations, not_listed, nothing_recorded, stations_to_fetch
 from ..records import Hypocenter, Solution, Trigger
 from ..solution import Options
 from ..waveforms import WaveformSource, open_source
@@ -117,6 +117,7 @@ class Run:
         self.solutions: list[Solution] = []
         self.pictures: list[Path] = []
         self._lost = 0
+        self._not_listed: set[str] = set()
         self._check_targets()
         self.triggers: TriggerFile = read_triggers(settings.events)
         if not self.triggers.triggers:
@@ -170,6 +171,8 @@ class Run:
                 bar.update()
         if self.settings.output is not None:
             write_atomically(self.settings.output, self._document())
+        if self._not_listed:
+            warn([f"{self.settings.waveforms}: {not_listed(self._not_listed)}"])
         states = [status(solution) for solution in self.solutions] + ["failed"] * self._lost
         print(summary(states, time.monotonic() - began), file=sys.stderr)
         return EXIT_OK if all(state == "accepted" for state in states) else EXIT_EVENTS
@@ -209,9 +212,12 @@ class Run:
             acquired = self.source.get_waveforms((f"{station.id}.*.*" for station in stations), start, end)
         except EventError as error:
             return Job(trigger, error=error)
-        if not acquired.stream and not self.model.passport.fixed_network:
-            absent = NoWaveforms(nothing_recorded(stations, self.source.stations(start, end)))
-            return Job(trigger, error=absent, dropped=acquired.dropped)
+        if not self.model.passport.fixed_network:
+            recorded = self.source.stations(start, end)
+            if not acquired.stream:
+                absent = NoWaveforms(nothing_recorded(stations, recorded))
+                return Job(trigger, error=absent, dropped=acquired.dropped)
+            self._not_listed |= set(recorded) - {station.id for station in stations}
         return Job(trigger, acquired.stream, dropped=acquired.dropped)
 
     def _draw(self, located: Located, folder: Path) -> None:
