@@ -334,3 +334,19 @@ def test_a_station_of_the_window_that_counts_is_not_told_to_be_left_out_of_anoth
     assert any("trigger's time" in note for note in solution.notes)
     assert "XX.S05" in solution.used_stations
     assert not any("S05" in item.seed_id for item in solution.dropped)
+
+
+def test_what_the_notes_say_is_told_once_with_the_table(tmp_path, capsys):
+    earth = tmp_path / "slow.csv"
+    earth.write_text("depth_km,vp_km_s,vs_km_s\n0,4.2,2.1\n")
+    asked = [
+        "locate", "--events", str(DATA / "triggers.xml"), "--waveforms", str(DATA / "waveforms.mseed"), "--inventory",
+        str(DATA / "stations.xml"), "--model", "migration", "--earth-model", str(earth), "--no-progress",
+    ]  # fmt: skip
+    main(asked)
+    said = capsys.readouterr().err
+    assert said.count("dlloc: note: travel times: slow (content ") == 1
+    assert "no station corrections (all events)" in said
+    assert "off their predicted times: look at the earth model (theoretical-" in said
+    main([*asked, "--json"])
+    assert "dlloc: note" not in capsys.readouterr().err

@@ -101,12 +101,25 @@ def make_locator(
     return Locator(model, inventory, options, earth, None if corrections is None else read_corrections(corrections))
 
 
-def warn(lines: Sequence[str]) -> None:
+def warn(lines: Sequence[str], kind: str = "warning") -> None:
     """Say on stderr what is wrong although the run goes on: the first of ``lines``, and how many more there are."""
     for line in lines[:_MOST_WARNINGS]:
-        print(f"dlloc: warning: {printable(line)}", file=sys.stderr)
+        print(f"dlloc: {kind}: {printable(line)}", file=sys.stderr)
     if len(lines) > _MOST_WARNINGS:
-        print(f"dlloc: warning: {len(lines) - _MOST_WARNINGS} more of this kind", file=sys.stderr)
+        print(f"dlloc: {kind}: {len(lines) - _MOST_WARNINGS} more of this kind", file=sys.stderr)
+
+
+def told(solutions: Sequence[Solution]) -> list[str]:
+    """What the answers' notes say, each once, and of which events."""
+    of: dict[str, list[str]] = {}
+    for solution in solutions:
+        for text in solution.notes:
+            of.setdefault(text, []).append(short_stem(solution.trigger.public_id))
+    every = len(solutions)
+    return [
+        f"{text} ({names[0] if len(names) == 1 else 'all events' if len(names) == every else f'{len(names)} events'})"
+        for text, names in of.items()
+    ]
 
 
 class Run:
@@ -171,6 +184,8 @@ class Run:
                 bar.update()
         if self.settings.output is not None:
             write_atomically(self.settings.output, self._document())
+        if not self.settings.as_json:
+            warn(told(self.solutions), "note")
         if self._not_listed:
             warn([f"{self.settings.waveforms}: {not_listed(self._not_listed)}"])
         states = [status(solution) for solution in self.solutions] + ["failed"] * self._lost
