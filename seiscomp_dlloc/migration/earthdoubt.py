@@ -19,13 +19,15 @@ FloatArray = NDArray[np.float64]
 
 
 SHARE, WORLD_SHARE = 0.03, 0.06
-"""Of the times in an earth model made for the region, and in one of the whole world's: with them the regions hold
-what they say on recorded training events.
+"""Of the times in layers that somebody named: with it regions of recorded training events hold what they say. And twice
+that in an earth of the whole world, whose crust is another one nearly everywhere.
 """
 
 COMMON = 0.25
+"""Between errors of single stations, which a network's many average out, and those of the earth as a whole."""
 
 ONSET_STEPS, STEP_KM = 1.5, 0.2
+"""How well an onset is known (steps of the evidence), and how far apart times are compared for their slope."""
 
 
 @dataclass(frozen=True)
