@@ -318,7 +318,7 @@ def test_a_station_with_waveforms_that_the_inventory_lacks_is_named(tmp_path, ca
             "locate", "--events", str(DATA / "triggers.xml"), "--waveforms", str(DATA / "waveforms.mseed"),
             "--inventory", str(given), "--model", "migration", "--no-progress",
         ]) == 0  # fmt: skip
-        said = "waveforms of 1 station that the inventory does not have then: XX.S25"
+        said = "waveforms of 1 station that the inventory does not have at the events' times: XX.S25"
         assert (said in capsys.readouterr().err) is warned
 
 

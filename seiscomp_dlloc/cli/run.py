@@ -115,11 +115,14 @@ def told(solutions: Sequence[Solution]) -> list[str]:
     for solution in solutions:
         for text in solution.notes:
             of.setdefault(text, []).append(short_stem(solution.trigger.public_id))
-    every = len(solutions)
-    return [
-        f"{text} ({names[0] if len(names) == 1 else 'all events' if len(names) == every else f'{len(names)} events'})"
-        for text, names in of.items()
-    ]
+    return [f"{text} ({_which(names, len(solutions))})" for text, names in of.items()]
+
+
+def _which(names: Sequence[str], every: int) -> str:
+    """One event by its name, more by their number."""
+    if len(names) == 1:
+        return names[0]
+    return "all events" if len(names) == every else f"{len(names)} events"
 
 
 class Run:
@@ -130,7 +133,6 @@ class Run:
         self.solutions: list[Solution] = []
         self.pictures: list[Path] = []
         self._lost = 0
-        self._not_listed: set[str] = set()
         self._check_targets()
         self.triggers: TriggerFile = read_triggers(settings.events)
         if not self.triggers.triggers:
@@ -186,8 +188,8 @@ class Run:
             write_atomically(self.settings.output, self._document())
         if not self.settings.as_json:
             warn(told(self.solutions), "note")
-        if self._not_listed:
-            warn([f"{self.settings.waveforms}: {not_listed(self._not_listed)}"])
+        if strangers := self._strangers():
+            warn([f"{self.settings.waveforms}: {not_listed(strangers)}"])
         states = [status(solution) for solution in self.solutions] + ["failed"] * self._lost
         print(summary(states, time.monotonic() - began), file=sys.stderr)
         return EXIT_OK if all(state == "accepted" for state in states) else EXIT_EVENTS
@@ -227,13 +229,19 @@ class Run:
             acquired = self.source.get_waveforms((f"{station.id}.*.*" for station in stations), start, end)
         except EventError as error:
             return Job(trigger, error=error)
-        if not self.model.passport.fixed_network:
-            recorded = self.source.stations(start, end)
-            if not acquired.stream:
-                absent = NoWaveforms(nothing_recorded(stations, recorded))
-                return Job(trigger, error=absent, dropped=acquired.dropped)
-            self._not_listed |= set(recorded) - {station.id for station in stations}
+        if not acquired.stream and not self.model.passport.fixed_network:
+            absent = NoWaveforms(nothing_recorded(stations, self.source.stations(start, end)))
+            return Job(trigger, error=absent, dropped=acquired.dropped)
         return Job(trigger, acquired.stream, dropped=acquired.dropped)
+
+    def _strangers(self) -> set[str]:
+        """Stations (NET.STA) with waveforms that a model for any network could use if the inventory had them."""
+        if self.model.passport.fixed_network:
+            return set()
+        times = [trigger.time for trigger in self.triggers.triggers]
+        listed = {station.id for time in times for station in inventory_stations(self.inventory, time)}
+        # Asked once: an archive looks through its folders
+        return set(self.source.stations(min(times), max(times))) - listed
 
     def _draw(self, located: Located, folder: Path) -> None:
         if located.solution.hypocenter is None or located.conditioned is None:

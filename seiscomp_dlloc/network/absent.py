@@ -38,7 +38,8 @@ def nothing_recorded(listed: Sequence[Station], recorded: Iterable[str] = ()) ->
 def not_listed(recorded: Iterable[str]) -> str:
     """That these stations (NET.STA) have waveforms, and no place: the model could have used them."""
     names = set(recorded)
-    return f"waveforms of {counted(len(names), 'station')} that the inventory does not have then: {_named(names)}"
+    stations = counted(len(names), "station")
+    return f"waveforms of {stations} that the inventory does not have at the events' times: {_named(names)}"
 
 
 def _code(station_id: str) -> str:

@@ -93,9 +93,8 @@ def joined(claims: Iterable[Claims]) -> Claims:
 def claims_of(rows: Iterable[dict[str, Any]], aperture_km: float) -> Claims:
     """What answers to events claim (rows of :mod:`.asking`); those without one are left out."""
     kept = [row for row in rows if row["located"]]
-    apart = np.array([[row[name] for name in ("east_km", "north_km", "depth_km")] for row in kept], float).reshape(
-        -1, 3
-    )
+    places = [[row["east_km"], row["north_km"], row["depth_km"]] for row in kept]
+    apart = np.array(places, float).reshape(-1, 3)
     covariance = np.array([row["covariance_km2"] for row in kept], float).reshape(-1, 3, 3)
     doubt = np.array([row["doubt_km2"] or np.zeros((3, 3)) for row in kept], float).reshape(-1, 3, 3)
     score, stations = (np.array([row[name] for row in kept], float) for name in ("score", "stations"))
@@ -168,10 +167,10 @@ def fitted_trust(claims: Claims) -> dict[str, float]:
 def calibration(claims: Claims, trust: dict[str, float], recorded: Sequence[Claims]) -> dict[str, float]:
     """The passport's ``calibration``; ``recorded``: those of the claims that set the scales, of each network.
 
-    Covariances are scaled so that at each network LEVEL of the truths of answers that are stood by lie within, or
-    more, but for the doubt about travel times; what is stated for
-    events that are wrongly associated is too small all the same. The threshold is the largest peak of a window without
-    an event, and a little. Raises SettingError with less than 20 answers of either.
+    Covariances but the doubt about travel times are scaled so that at each network LEVEL of the truths of answers that
+    are stood by lie within, or more; what is stated for events that are wrongly associated is too small all the same.
+    The threshold is the largest peak of a window without an event, and a little. Raises SettingError with less than 20
+    answers of either.
     """
     peaks, none = claims.peaks(trust), ~np.isfinite(claims.error)
     if none.sum() < 20:
